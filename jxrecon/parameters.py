@@ -1,0 +1,61 @@
+"""The unknowns of a reconstruction, as one pytree that every term of the objective reads.
+
+A leaf is free when an optimiser's name is the beginning of its dotted path (`object`, `probe.modes`, `positions.shift`);
+all others are frozen. Lengths are in object pixels, amplitudes in square roots of photons.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+
+class Probe(eqx.Module):
+    """Illumination: incoherent modes and what varies of them from shot to shot.
+
+    Orthogonal probe relaxation (Odstrcil et al., Opt. Express 24, 8360, 2016): in frame j, mode m is
+    modes[m] + sum_k weights[j, k] variations[k, m]. Probes of several scans stand along the axis `optics`.
+    """
+
+    modes: Complex[Array, "optics mode v u"]
+    variations: Complex[Array, "optics k mode v u"] | None = None
+    weights: Float[Array, "scan k"] | None = None
+
+
+class Positions(eqx.Module):
+    """Probe centres (y, x) in object pixels from the object's centre: affine map of the nominal ones plus a residue.
+
+    affine = (scale, asymmetry, rotation, shear), all zero for the identity, after pty-chi and PtychoShelves:
+    A = (1 + scale) [[1 + asymmetry/2, 0], [0, 1 - asymmetry/2]] R(rotation) [[1, 0], [tan(shear), 1]].
+    Rotation and shear are in radians.
+    """
+
+    nominal: Float[Array, "scan 2"]
+    shift: Float[Array, "scan 2"]
+    affine: Float[Array, " 4"]
+
+    def matrix(self) -> Float[Array, "2 2"]:
+        scale, asymmetry, rotation, shear = self.affine
+        one, zero = jnp.ones_like(scale), jnp.zeros_like(scale)
+        stretch = (1 + scale) * jnp.stack([one + asymmetry / 2, one - asymmetry / 2])
+        c, s = jnp.cos(rotation), jnp.sin(rotation)
+        rotate = jnp.stack([jnp.stack([c, -s]), jnp.stack([s, c])])
+        slant = jnp.stack([jnp.stack([one, zero]), jnp.stack([jnp.tan(shear), one])])
+        return stretch[:, None] * rotate @ slant
+
+    def __call__(self) -> Float[Array, "scan 2"]:
+        return self.nominal @ self.matrix().T + self.shift
+
+
+class Parameters(eqx.Module):
+    """All unknowns. What a reconstruction does not use is None.
+
+    object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set.
+    flux: intensity of each shot, 1 on average. background: counts of the detector at the mean flux, as a square root,
+    which keeps them non-negative.
+    """
+
+    object: Complex[Array, "specimen y x"]
+    probe: Probe
+    positions: Positions
+    flux: Float[Array, " scan"]
+    background: Float[Array, "v u"] | None = None
