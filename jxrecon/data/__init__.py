@@ -1,0 +1,1 @@
+"""Readers and writers, each ending in (Geometry, Measurement)."""

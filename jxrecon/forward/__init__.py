@@ -1,0 +1,1 @@
+"""One measurement each: pure functions, and one Module that binds them to a Geometry."""

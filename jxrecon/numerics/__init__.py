@@ -1,0 +1,1 @@
+"""Array functions with safe gradients; no physics."""

@@ -1,0 +1,1 @@
+"""One term of the objective each."""

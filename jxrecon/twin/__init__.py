@@ -1,0 +1,1 @@
+"""The digital twin: a specimen with every truth, and its simulated measurements."""
