@@ -6,11 +6,12 @@ specimen through the same optics (one rotation angle, one scan); a plain scan is
 """
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 
+@runtime_checkable
 class AbstractFrames(Protocol):
     """Frames that are read when they are needed, as (scan, v, u)."""
 

@@ -1,4 +1,4 @@
-"""What all tests share: shape and type checks on the whole package, four host devices, fixtures for data, precision and counts."""
+"""What all tests share: shapes and types checked at run time, four host devices; fixtures for data, precision, counts."""
 
 import os
 import tempfile
@@ -26,7 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_num_cpu_devices", 4)
     cache = Path(tempfile.gettempdir()) / f"jxrecon-tests-{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)
-    if cache.stat().st_uid == os.getuid():  # compiled programs are code: never take them from someone else's folder
+    if (
+        cache.stat().st_uid == os.getuid()
+    ):  # compiled programs are code: never take them from someone else's folder
         jax.config.update("jax_compilation_cache_dir", str(cache))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
@@ -58,7 +60,7 @@ def measured_data() -> Path:
 @pytest.fixture
 def slow(request: pytest.FixtureRequest) -> bool:
     """True when the full counts are wanted."""
-    return request.config.getoption("--slow")
+    return bool(request.config.getoption("--slow"))
 
 
 @pytest.fixture
