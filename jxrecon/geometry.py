@@ -23,7 +23,8 @@ class Geometry(eqx.Module):
     """The set-up of one measurement, after cropping and binning.
 
     `distance_m` is sample to detector; `focus_to_sample_m` is None for a parallel beam (no magnification).
-    `detector_pixel_m` is (v, u). `regime` chooses between the far and the near field.
+    `detector_pixel_m` is (v, u). `regime` chooses between the far and the near field. In the near field the wave is followed
+    `margin` pixels beyond each edge of the detector, so that it does not come back in over the periodic boundary.
     """
 
     wavelength_m: float
@@ -32,6 +33,7 @@ class Geometry(eqx.Module):
     frame_shape: tuple[int, int]
     regime: Literal["far_field", "near_field"] = "far_field"
     focus_to_sample_m: float | None = None
+    margin: int = 0
 
     def __check_init__(self):
         for name in ("wavelength_m", "distance_m"):
@@ -44,6 +46,14 @@ class Geometry(eqx.Module):
             )
         if self.regime not in ("far_field", "near_field"):
             raise ValueError(f"`regime` is {self.regime!r}; expected 'far_field' or 'near_field'.")
+        if self.margin and self.regime == "far_field":
+            raise ValueError("`margin` is for the near field; set it to 0 in the far field.")
+
+    @property
+    def probe_shape(self) -> tuple[int, int]:
+        """Pixels of the probe, and of the window through which a frame sees the object."""
+        v, u = self.frame_shape
+        return v + 2 * self.margin, u + 2 * self.margin
 
     @property
     def energy_keV(self) -> float:

@@ -6,38 +6,44 @@ prior means the same whatever the batch size: it is counted in nats.
 """
 
 import abc
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from .kernels.accumulate import accumulate
+from .geometry import Geometry
+from .kernels.accumulate import accumulate, accumulate_views
+from .measurement import Measurement
 from .parameters import Parameters
 
 
 class Batch(eqx.Module):
     """Some views and some frames of each: what one step of the optimiser sees of one measurement.
 
-    intensity: photon counts, zero frequency at the corner [0, 0] in the far field, negative where not measured.
-    weight: 1 for a frame, 0 for padding. scale: frames of the whole scan / sum of the weights over all devices.
+    intensity: photon counts, laid out as the forward model predicts them (in the far field the beam is at the corner),
+    negative where not measured. weight: 1 for a frame, 0 for padding. mask: True for pixels that are fitted. scale: frames of
+    the whole scan / sum of the weights over all devices. level: mean count of a pixel.
     """
 
     view: Int[Array, " view"]
     index: Int[Array, "view frame"]
     intensity: Float[Array, "view frame v u"]
     weight: Float[Array, "view frame"]
+    mask: Bool[Array, "v u"]
     scale: Float[Array, ""]
+    level: Float[Array, ""]
 
 
 class AbstractTerm(eqx.Module):
     """One summand of the objective."""
 
-    weight: eqx.AbstractVar[float]
+    weight: eqx.AbstractVar[Float[Array, ""]]
 
     @abc.abstractmethod
     def __call__(self, parameters: Parameters, batch: dict[str, Batch]) -> Float[Array, ""]:
-        """Value of the term, not yet multiplied by its weight, in nats for a data term."""
+        """Value of the term, not yet multiplied by its weight; in nats for a data term."""
 
 
 class AbstractForwardModel(eqx.Module):
@@ -47,14 +53,26 @@ class AbstractForwardModel(eqx.Module):
     transmission of the whole specimen) is the view's `canvas`; everything else that they share is `shared`.
     """
 
+    group: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def bind(self, geometry: Geometry, measurement: Measurement) -> Self:
+        """The same model for one measurement: its set-up, and which specimen and optics each view has."""
+
+    @property
+    @abc.abstractmethod
+    def window(self) -> tuple[int, int]:
+        """Shape of a frame's window in the canvas."""
+
     @abc.abstractmethod
     def prepare(self, parameters: Parameters, view: Int[Array, ""]) -> tuple[Array, Any]:
         """(canvas, shared) of one view; the canvas is (..., y, x)."""
 
     @abc.abstractmethod
-    def frames(self, parameters: Parameters, index: Int[Array, " frame"]) -> Any:
-        """What each frame has of its own, a pytree with a leading axis `frame`; its `corner` (frame, 2) is the first
-        pixel of the frame's window in the canvas."""
+    def frames(
+        self, parameters: Parameters, index: Int[Array, " frame"], canvas: Array
+    ) -> tuple[Int[Array, "frame 2"], Any]:
+        """First pixel of each frame's window in the canvas, and a pytree of what each frame has of its own."""
 
     @abc.abstractmethod
     def predict(self, patch: Array, shared: Any, frame: Any) -> Float[Array, "v u"]:
@@ -66,6 +84,80 @@ class AbstractNoise(eqx.Module):
 
     @abc.abstractmethod
     def __call__(
-        self, predicted: Float[Array, "v u"], measured: Float[Array, "v u"]
+        self,
+        predicted: Float[Array, "v u"],
+        measured: Float[Array, "v u"],
+        level: Float[Array, ""],
     ) -> Float[Array, "v u"]:
-        """Both arguments are finite and non-negative; value and gradient are finite at zero counts."""
+        """Both frames are finite and non-negative; value and gradient are finite at zero counts."""
+
+
+class DataTerm(AbstractTerm):
+    """Negative log-likelihood of one measurement, summed over frames and views, scaled up to the whole scan."""
+
+    measurement: str
+    model: AbstractForwardModel
+    noise: AbstractNoise
+    weight: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=1.0)
+
+    def __call__(self, parameters: Parameters, batch: dict[str, Batch]) -> Float[Array, ""]:
+        here = batch[self.measurement]
+        views = (here.view, here.index, here.intensity, here.weight)
+        constants = (here.mask, here.level)
+        if here.view.shape[0] == 1:
+            total = self._view(parameters, jax.tree.map(lambda x: x[0], views), constants)
+        else:
+            total = accumulate_views(self._view, parameters, views, constants)
+        return here.scale * total
+
+    def _view(self, parameters, view, constants):
+        number, index, intensity, weight = view
+        canvas, shared = self.model.prepare(parameters, number)
+        corners, frames = self.model.frames(parameters, index, canvas)
+        return accumulate(
+            self._frame,
+            canvas,
+            corners,
+            shared,
+            frames,
+            (intensity, weight),
+            constants,
+            window=self.model.window,
+            group=self.model.group,
+        )
+
+    def _frame(self, patch, shared, frame, datum, constants):
+        (intensity, weight), (mask, level) = datum, constants
+        predicted = self.model.predict(patch, shared, frame)
+        # The inputs are masked, not the result: 0 * NaN would still poison the gradient.
+        valid = mask & (intensity >= 0)
+        zero = jnp.zeros((), predicted.dtype)
+        values = self.noise(jnp.where(valid, predicted, zero), jnp.where(valid, intensity, zero), level)
+        return weight * jnp.sum(values)
+
+
+class Objective(eqx.Module):
+    """The sum of named terms."""
+
+    terms: dict[str, AbstractTerm]
+
+    def __call__(
+        self, parameters: Parameters, batch: dict[str, Batch]
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """Total, and the weighted value of every term under its name."""
+        values = {name: term.weight * term(parameters, batch) for name, term in self.terms.items()}
+        return sum(values.values(), start=jnp.zeros(())), values
+
+    def bind(self, measurements: dict[str, tuple[Geometry, Measurement]]) -> "Objective":
+        """The same objective with every forward model bound to its measurement."""
+        bound = dict(self.terms)
+        for name, term in self.terms.items():
+            if isinstance(term, DataTerm):
+                if term.measurement not in measurements:
+                    raise ValueError(
+                        f"`objective.terms.{name}.measurement` is {term.measurement!r}; "
+                        f"the measurements are {sorted(measurements)}."
+                    )
+                model = term.model.bind(*measurements[term.measurement])
+                bound[name] = DataTerm(term.measurement, model, term.noise, term.weight)
+        return Objective(bound)

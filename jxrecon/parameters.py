@@ -5,8 +5,11 @@ all others are frozen. Lengths are in object pixels, amplitudes in square roots 
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
+
+from .numerics.tree import dotted
 
 
 class Probe(eqx.Module):
@@ -59,3 +62,21 @@ class Parameters(eqx.Module):
     positions: Positions
     flux: Float[Array, " scan"]
     background: Float[Array, "v u"] | None = None
+
+
+def natural_units(parameters: Parameters) -> Parameters:
+    """One number per leaf: the size of a change that matters, in which learning rates are given.
+
+    Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
+    0.6 degrees), flux 1, background the root of the brightest pixel's share of a flat frame.
+    """
+    peak = jnp.max(jnp.abs(parameters.probe.modes))
+    units = {
+        "probe.modes": peak,
+        "probe.variations": peak,
+        "positions.affine": 0.01,
+        "background": jnp.sqrt(jnp.mean(jnp.abs(parameters.probe.modes) ** 2)),
+    }
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: jnp.asarray(units.get(dotted(path), 1.0), leaf.real.dtype), parameters
+    )

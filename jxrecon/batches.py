@@ -1,0 +1,261 @@
+"""From a measurement to what the optimiser eats: blocks of frames on the device, and the steps that use them.
+
+This is the only host-to-device step. A data set that fits is uploaded once and stays; a larger one travels in blocks, the next
+being read while the present one is used. The order of the frames is drawn anew for every epoch from (seed, epoch) alone, so
+that a resumed run sees the batches that the interrupted one would have seen.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from .data.stream import read_ahead
+from .errors import InputError
+from .geometry import Geometry
+from .measurement import Measurement
+from .objective import Batch
+
+
+class Block(eqx.Module):
+    """Frames that are on the device, laid out as the forward model predicts them."""
+
+    intensity: Float[Array, "frame v u"]
+    mask: Bool[Array, "v u"]
+    level: Float[Array, ""]
+
+
+class Steps(eqx.Module):
+    """Batches of one block, one row per step: frames by their number in the scan (`index`) and in the block (`local`)."""
+
+    view: Int[Array, "step view"]
+    index: Int[Array, "step view frame"]
+    local: Int[Array, "step view frame"]
+    weight: Float[Array, "step view frame"]
+    scale: Float[Array, " step"]
+
+
+class Chunk(eqx.Module):
+    """What one call of the compiled loop consumes: a block and a number of steps for every measurement.
+
+    `number` counts chunks from the start of the run, 0 first; `epoch` is the number of epochs that are complete after it.
+    """
+
+    blocks: dict[str, Block]
+    steps: dict[str, Steps]
+    number: int = eqx.field(static=True)
+    epoch: int = eqx.field(static=True)
+
+
+def batch(block: Block, step: Steps) -> Batch:
+    """The batch of one step (a row of `Steps`), cut from a block."""
+    intensity = block.intensity[step.local]
+    return Batch(step.view, step.index, intensity, step.weight, block.mask, step.scale, block.level)
+
+
+def arranged(frames: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Frames or masks (..., v, u) with the beam where the forward model has it: at the corner in the far field."""
+    if geometry.regime == "near_field":
+        return frames
+    return np.fft.ifftshift(frames, axes=(-2, -1))
+
+
+def held_out_pixels(mask: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """A random `fraction` of the good pixels, (v, u) bool: the fit never sees them, the held-out R-factor only them."""
+    chosen = np.random.default_rng([seed, 0x4E1D]).random(mask.shape) < fraction
+    return mask & chosen
+
+
+def split_random(frames: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """`count` batches of nearly equal size, drawn without replacement."""
+    return np.array_split(rng.permutation(frames), count)
+
+
+def split_compact(
+    frames: np.ndarray, positions: np.ndarray, count: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """`count` batches of neighbouring frames: halves along a random direction, again and again."""
+    if count == 1:
+        return [frames]
+    angle = rng.uniform(0, np.pi)
+    order = np.argsort(positions[frames] @ [np.sin(angle), np.cos(angle)], kind="stable")
+    left = count // 2
+    cut = round(len(frames) * left / count)
+    halves = (frames[order[:cut]], left), (frames[order[cut:]], count - left)
+    return [part for half, n in halves for part in split_compact(half, positions, n, rng)]
+
+
+def deal(
+    frames: np.ndarray, counts: dict[int, int], measurement: Measurement, order: str, rng
+) -> list[np.ndarray]:
+    """Batches of one shard, `counts[view]` of every view: each frame once, sizes equal to within one frame."""
+    batches = []
+    for view, count in counts.items():
+        here = frames[measurement.view[frames] == view]
+        if order == "compact":
+            batches += split_compact(here, measurement.positions_px, count, rng)
+        else:
+            batches += split_random(here, count, rng)
+    return batches
+
+
+def _padded(batches: list[np.ndarray], width: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of equal length, and their weights: 0 where `filler` only fills a row up."""
+    rows = np.full((len(batches), width), filler)
+    for row, frames in zip(rows, batches, strict=True):
+        row[: len(frames)] = frames
+    return rows, np.stack([np.arange(width) < len(frames) for frames in batches])
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Chunks of an optimisation, for any number of epochs.
+
+    batch_size: frames per step. order: 'random', or 'compact' for neighbours. devices: the scan is cut into so many shards,
+    and each batch takes its share from every one of them. resident_gib: what the frames may take on the devices; a larger
+    data set streams in blocks of a third of that. held_out: fraction of the pixels that are kept from the fit.
+    """
+
+    measurements: dict[str, tuple[Geometry, Measurement]]
+    batch_size: int = 16
+    order: Literal["random", "compact"] = "random"
+    seed: int = 0
+    devices: int = 1
+    resident_gib: float = 4.0
+    held_out: float = 0.0
+    dtype: type = np.float32
+    _kept: dict[str, Block] = dataclasses.field(default_factory=dict, repr=False)
+
+    def chunks(self, start: int = 0, epochs: int = 1) -> Iterator[Chunk]:
+        """Chunks number `start`, `start` + 1, ... up to the end of epoch `epochs`, read ahead in the background."""
+        yield from read_ahead(self._chunks(start, epochs), depth=1)
+
+    @property
+    def chunks_per_epoch(self) -> int:
+        """1 when everything is resident; else the number of blocks of the largest measurement."""
+        return max(self._block_count(name) for name in self.measurements)
+
+    def block_frames(self, name: str) -> int:
+        """Frames per block of one measurement."""
+        _, measurement = self.measurements[name]
+        n, v, u = measurement.frames.shape
+        fits = self.resident_gib * 2**30 / (v * u * np.dtype(self.dtype).itemsize)
+        return n if n <= fits else max(self.batch_size, int(fits / 3))
+
+    def mask(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(fitted, held out) pixels of a measurement, (v, u), beam at the centre."""
+        _, measurement = self.measurements[name]
+        held = held_out_pixels(measurement.mask, self.held_out, self.seed)
+        return measurement.mask & ~held, held
+
+    def level(self, name: str) -> float:
+        """Mean count of a good pixel, from at most 64 frames spread over the scan."""
+        _, measurement = self.measurements[name]
+        n = measurement.scan_count
+        frames = measurement.frames.read(np.unique(np.linspace(0, n - 1, min(n, 64)).astype(int)))
+        good = measurement.mask & (frames >= 0)
+        level = float(np.mean(frames, where=good)) if good.any() else 0.0
+        if level <= 0:
+            raise InputError(
+                f"{measurement.source}: no photon in any good pixel of {len(frames)} sampled frames; "
+                "is the mask inverted, or the wrong dataset read?"
+            )
+        return level
+
+    def _block_count(self, name: str) -> int:
+        return -(-self.measurements[name][1].scan_count // self.block_frames(name))
+
+    def _chunks(self, start: int, epochs: int) -> Iterator[Chunk]:
+        per_epoch = self.chunks_per_epoch
+        for number in range(start, epochs * per_epoch):
+            epoch, part = divmod(number, per_epoch)
+            pairs = {name: self._part(name, epoch, part) for name in self.measurements}
+            blocks = {name: block for name, (block, _) in pairs.items()}
+            steps = _same_length({name: steps for name, (_, steps) in pairs.items()})
+            yield Chunk(blocks, steps, number, (number + 1) // per_epoch)
+
+    def _part(self, name: str, epoch: int, part: int) -> tuple[Block, Steps]:
+        _, measurement = self.measurements[name]
+        rng = np.random.default_rng([self.seed, epoch, part % self._block_count(name)])
+        frames = self._block_members(name, epoch, part)
+        shards = np.array_split(frames, self.devices)
+        block = self._upload(name, shards)
+        return block, self._steps(measurement, shards, rng)
+
+    def _block_members(self, name: str, epoch: int, part: int) -> np.ndarray:
+        """Frames of one block, ascending: random runs of neighbours on disk, another choice in every epoch."""
+        n, blocks = self.measurements[name][1].scan_count, self._block_count(name)
+        if blocks == 1:
+            return np.arange(n)
+        rng = np.random.default_rng([self.seed, epoch, 0xB10C])
+        runs = np.array_split(np.arange(n), max(blocks, n // 16))
+        order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+        return np.sort(np.array_split(order, blocks)[part % blocks])
+
+    def _upload(self, name: str, shards: list[np.ndarray]) -> Block:
+        if name in self._kept:
+            return self._kept[name]
+        geometry, measurement = self.measurements[name]
+        frames = arranged(measurement.frames.read(np.concatenate(shards)), geometry)
+        mask = arranged(self.mask(name)[0], geometry)
+        block = Block(
+            jnp.asarray(_equal_shards(frames, shards), self.dtype),
+            jnp.asarray(mask),
+            jnp.asarray(self.level(name), self.dtype),
+        )
+        if self._block_count(name) == 1:
+            self._kept[name] = block
+        return block
+
+    def _steps(self, measurement: Measurement, shards: list[np.ndarray], rng) -> Steps:
+        size = max(1, self.batch_size // self.devices)
+        counts = _steps_per_view(measurement, shards, size)
+        dealt = [deal(shard, counts, measurement, self.order, rng) for shard in shards]
+        width = max(len(frames) for batches in dealt for frames in batches)
+        shuffle = rng.permutation(sum(counts.values()))
+        padded = [_padded(b, width, s[0]) for b, s in zip(dealt, shards, strict=True)]
+        local = [np.searchsorted(s, rows) for s, (rows, _) in zip(shards, padded, strict=True)]
+        index = np.concatenate([rows for rows, _ in padded], axis=1)[shuffle]
+        weight = np.concatenate([w for _, w in padded], axis=1)[shuffle].astype(self.dtype)
+        view = np.repeat(list(counts), list(counts.values()))[shuffle]
+        return Steps(
+            view=jnp.asarray(view[:, None], jnp.int32),
+            index=jnp.asarray(index[:, None], jnp.int32),
+            local=jnp.asarray(np.concatenate(local, axis=1)[shuffle][:, None], jnp.int32),
+            weight=jnp.asarray(weight[:, None]),
+            scale=jnp.asarray(measurement.scan_count / weight.sum(axis=1), self.dtype),
+        )
+
+
+def _steps_per_view(measurement: Measurement, shards: list[np.ndarray], size: int) -> dict[int, int]:
+    """View -> number of batches, the same in every shard although they may differ by a frame."""
+    frames = np.concatenate(shards)
+    of = [measurement.view[shard] for shard in shards]
+    most = {int(v): max(int(np.sum(o == v)) for o in of) for v in np.unique(measurement.view[frames])}
+    return {view: -(-count // size) for view, count in most.items()}
+
+
+def _equal_shards(frames: np.ndarray, shards: list[np.ndarray]) -> np.ndarray:
+    """Frames of all shards, each shard filled up to the same length with its last frame, which no batch asks for."""
+    if len({len(shard) for shard in shards}) == 1:
+        return frames
+    most = max(len(shard) for shard in shards)
+    starts = np.cumsum([0, *(len(shard) for shard in shards[:-1])])
+    rows = [s + np.minimum(np.arange(most), len(x) - 1) for s, x in zip(starts, shards, strict=True)]
+    return frames[np.concatenate(rows)]
+
+
+def _same_length(steps: dict[str, Steps]) -> dict[str, Steps]:
+    """Every measurement has as many steps as the one with the most: shorter ones start again."""
+    most = max(s.scale.shape[0] for s in steps.values())
+    return {
+        name: jax.tree.map(lambda x: jnp.resize(x, (most, *x.shape[1:])), s)
+        if s.scale.shape[0] != most
+        else s
+        for name, s in steps.items()
+    }
