@@ -1,0 +1,165 @@
+"""Ptychographical iterative engines: frames one after the other in random order.
+
+With the exit waves psi_m = P_m O of one frame and psi'_m those with the measured moduli (`engine.constrained`),
+
+    O   += s_O sum_m conj(P_m) (psi'_m - psi_m) / ( (1 - a) sum_m |P_m|^2 + a max sum_m |P_m|^2 )
+    P_m += s_P       conj(O)   (psi'_m - psi_m) / ( (1 - b) |O|^2         + b max |O|^2 ).
+
+a = b = 1 is ePIE: Maiden & Rodenburg, Ultramicroscopy 109, 1256 (2009), doi 10.1016/j.ultramic.2009.05.012.
+Smaller a and b regularise dark pixels less and converge faster, rPIE: Maiden, Johnson & Li, Optica 4, 736 (2017),
+doi 10.1364/OPTICA.4.000736.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float, PRNGKeyArray
+
+from ..kernels.patches import paste
+from ..numerics.safe import intensity
+from .engine import AbstractEngine, Misfit, Scan, constrained, moved, window
+
+
+class Settings(eqx.Module):
+    """Steps s and regularisations a (object), b (probe) of the equations above."""
+
+    object_step: float
+    probe_step: float
+    object_regularisation: float
+    probe_regularisation: float
+
+    def __check_init__(self):
+        for name in ("object_regularisation", "probe_regularisation"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(
+                    f"`{name}` is {getattr(self, name)}; expected more than 0, and at most 1 (which is ePIE)."
+                )
+
+
+def _divided(change, brightness, regularisation):
+    return change / (
+        (1 - regularisation) * brightness + regularisation * jnp.max(brightness)
+    )
+
+
+def pie_update(
+    frame: Scan,
+    object: Complex[Array, "y x"],
+    probe: Complex[Array, "mode v u"],
+    settings: Settings,
+    update_probe,
+) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Misfit]:
+    """Object and probe after one frame; `update_probe` is 0 or 1."""
+    patch, here = window(object, frame), moved(probe, frame.fractions)
+    waves = here * patch
+    target, misfit = constrained(waves, frame)
+    change = target - waves
+    d_patch = _divided(
+        jnp.sum(jnp.conj(here) * change, axis=0),
+        jnp.sum(intensity(here), axis=0),
+        settings.object_regularisation,
+    )
+    d_probe = _divided(
+        jnp.conj(patch) * change, intensity(patch), settings.probe_regularisation
+    )
+    object = paste(object, settings.object_step * d_patch, frame.corners)
+    step = settings.probe_step * update_probe
+    return object, probe + step * moved(d_probe, -frame.fractions), misfit
+
+
+def pie(
+    scan: Scan,
+    object: Complex[Array, "y x"],
+    probe: Complex[Array, "mode v u"],
+    settings: Settings,
+    *,
+    iterations: int,
+    probe_start: int,
+    key: PRNGKeyArray,
+) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
+    """Object and probe after `iterations` passes over all frames, and the R-factor met in each."""
+    count = scan.corners.shape[0]
+
+    def epoch(state, xs):
+        iteration, key = xs
+
+        def body(state, number):
+            free = jnp.asarray(iteration >= probe_start, object.real.dtype)
+            *state, misfit = pie_update(scan[number], *state, settings, free)
+            return tuple(state), misfit
+
+        state, misfit = jax.lax.scan(body, state, jax.random.permutation(key, count))
+        return state, misfit.r_factor
+
+    epochs = jnp.arange(iterations), jax.random.split(key, iterations)
+    (object, probe), history = jax.lax.scan(epoch, (object, probe), epochs)
+    return object, probe, history
+
+
+class Epie(AbstractEngine):
+    """ePIE, the extended ptychographical iterative engine."""
+
+    iterations: int = 100
+    probe_start: int = 2
+    object_step: float = 1.0
+    probe_step: float = 1.0
+
+    def __call__(
+        self,
+        scan: Scan,
+        object: Complex[Array, "y x"],
+        probe: Complex[Array, "mode v u"],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[
+        Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]
+    ]:
+        settings = Settings(self.object_step, self.probe_step, 1.0, 1.0)
+        run = eqx.filter_jit(pie)
+        return run(
+            scan,
+            object,
+            probe,
+            settings,
+            iterations=self.iterations,
+            probe_start=self.probe_start,
+            key=key,
+        )
+
+
+class Rpie(AbstractEngine):
+    """rPIE, the regularised ptychographical iterative engine."""
+
+    iterations: int = 100
+    probe_start: int = 2
+    object_step: float = 1.0
+    probe_step: float = 1.0
+    object_regularisation: float = 0.1
+    probe_regularisation: float = 1.0
+
+    def __call__(
+        self,
+        scan: Scan,
+        object: Complex[Array, "y x"],
+        probe: Complex[Array, "mode v u"],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[
+        Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]
+    ]:
+        settings = Settings(
+            self.object_step,
+            self.probe_step,
+            self.object_regularisation,
+            self.probe_regularisation,
+        )
+        run = eqx.filter_jit(pie)
+        return run(
+            scan,
+            object,
+            probe,
+            settings,
+            iterations=self.iterations,
+            probe_start=self.probe_start,
+            key=key,
+        )
