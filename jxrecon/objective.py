@@ -142,10 +142,17 @@ class Objective(eqx.Module):
     terms: dict[str, AbstractTerm]
 
     def __call__(
-        self, parameters: Parameters, batch: dict[str, Batch]
+        self, parameters: Parameters, batch: dict[str, Batch], share: float = 1.0
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """Total, and the weighted value of every term under its name."""
-        values = {name: term.weight * term(parameters, batch) for name, term in self.terms.items()}
+        """Total, and the weighted value of every term under its name.
+
+        `share` is what one of several devices contributes to the terms that do not depend on frames.
+        """
+        values = {}
+        for name, term in self.terms.items():
+            with jax.named_scope(name):
+                value = term.weight * term(parameters, batch)
+            values[name] = value if isinstance(term, DataTerm) else value * share
         return sum(values.values(), start=jnp.zeros(())), values
 
     def bind(self, measurements: dict[str, tuple[Geometry, Measurement]]) -> "Objective":

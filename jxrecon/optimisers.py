@@ -100,9 +100,7 @@ def scale_by_relative_adam(b1: float, b2: float, eps: float) -> optax.GradientTr
     def update(updates, state, params=None):
         count = state.count + 1
         mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
-        square = jax.tree.map(
-            lambda v, g: b2 * v + (1 - b2) * _modulus_squared(g), state.nu, updates
-        )
+        square = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * _modulus_squared(g), state.nu, updates)
 
         def step(m, v):
             unbiased = v / (1 - b2 ** count.astype(v.dtype))
@@ -127,9 +125,7 @@ def scale_by_largest(decay: float) -> optax.GradientTransformation:
             return jnp.maximum(decay * previous, here)
 
         state = jax.tree.map(largest, state, updates)
-        scaled = jax.tree.map(
-            lambda g, s: g / (s + jnp.finfo(s.dtype).tiny).astype(g.dtype), updates, state
-        )
+        scaled = jax.tree.map(lambda g, s: g / (s + jnp.finfo(s.dtype).tiny).astype(g.dtype), updates, state)
         return scaled, state
 
     return optax.GradientTransformation(init, update)

@@ -29,7 +29,9 @@ from ..objective import AbstractForwardModel
 from ..parameters import Parameters
 from .propagation import far_field, near_field
 
-SHIFT_MARGIN = 4  # object pixels around a window that is Fourier-shifted, so that its edges do not wrap into the frame
+SHIFT_MARGIN = (
+    4  # object pixels around a window that is Fourier-shifted, so that its edges do not wrap into the frame
+)
 
 
 def split_position(
@@ -58,9 +60,7 @@ def shifted_window(
     return moved[margin : patch.shape[0] - margin, margin : patch.shape[1] - margin]
 
 
-def far_field_pattern(
-    patch: Complex[Array, "v u"], probe: Complex[Array, "mode v u"]
-) -> Float[Array, "v u"]:
+def far_field_pattern(patch: Complex[Array, "v u"], probe: Complex[Array, "mode v u"]) -> Float[Array, "v u"]:
     """Incoherent sum of the modes' far-field intensities, beam at the corner, photons."""
     return jnp.sum(intensity(far_field(probe * patch)), axis=0)
 
@@ -156,9 +156,7 @@ class Ptychography(AbstractForwardModel):
         weights = None if weights is None else weights[index]
         return corners, Frame(ramps, parameters.flux[index], weights)
 
-    def predict(
-        self, patch: Complex[Array, "_ _"], shared: Shared, frame: Frame
-    ) -> Float[Array, "v u"]:
+    def predict(self, patch: Complex[Array, "_ _"], shared: Shared, frame: Frame) -> Float[Array, "v u"]:
         probe = shared.probe
         if shared.variations is not None:
             probe = probe + jnp.tensordot(frame.weights.astype(probe.dtype), shared.variations, 1)

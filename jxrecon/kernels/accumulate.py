@@ -65,9 +65,7 @@ def _value_and_gradient(loss, canvas, corners, shared, frames, data, constants, 
         total, d_canvas, d_shared = carry
         corner, frame, datum = xs
         patches = cut_all(canvas, corner, window)
-        value, (d_patch, d_here, d_frame) = gradient_of(
-            loss, patches, shared, frame, datum, constants
-        )
+        value, (d_patch, d_here, d_frame) = gradient_of(loss, patches, shared, frame, datum, constants)
         d_canvas = paste_all(d_canvas, d_patch, corner)
         d_shared = jax.tree.map(jnp.add, d_shared, d_here)
         return (total + value, d_canvas, d_shared), d_frame
@@ -107,9 +105,7 @@ def accumulate(
         )
 
     def forward(canvas, shared, frames, corners, data, constants):
-        return _value_and_gradient(
-            loss, canvas, corners, shared, frames, data, constants, window, group
-        )
+        return _value_and_gradient(loss, canvas, corners, shared, frames, data, constants, window, group)
 
     def backward(gradient, cotangent):
         scaled = jax.tree.map(lambda g: g * cotangent.astype(g.dtype), gradient)

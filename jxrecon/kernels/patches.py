@@ -30,6 +30,4 @@ def cut_all(canvas: Array, corners: Int[Array, "frame 2"], window: tuple[int, in
 
 def paste_all(canvas: Array, patches: Array, corners: Int[Array, "frame 2"]) -> Array:
     """`canvas` with every patch added at its corner; windows may overlap, so they are added one after the other."""
-    return jax.lax.fori_loop(
-        0, corners.shape[0], lambda i, sum_: paste(sum_, patches[i], corners[i]), canvas
-    )
+    return jax.lax.fori_loop(0, corners.shape[0], lambda i, sum_: paste(sum_, patches[i], corners[i]), canvas)

@@ -1,0 +1,38 @@
+"""What the data cannot tell, kept still: the one place where the gauge of a reconstruction is removed.
+
+- A common shift of all positions is a translation of the object: shifts keep their mean.
+- An affine map of the positions can be written as shifts too: with the map free, shifts keep their linear part.
+- A common factor on all shots belongs to the probe: flux keeps its mean.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .parameters import Parameters
+
+
+def without_trend(
+    change: Float[Array, "scan 2"], nominal: Float[Array, "scan 2"], linear: bool
+) -> Float[Array, "scan 2"]:
+    """`change` less its mean and, with `linear`, less its least-squares linear map of the nominal positions."""
+    change = change - jnp.mean(change, axis=0)
+    if not linear:
+        return change
+    centred = nominal - jnp.mean(nominal, axis=0)
+    moments = centred.T @ centred
+    # A scan along one line has no second direction: the small ridge keeps the system solvable.
+    ridge = 1e-6 * jnp.trace(moments) * jnp.eye(2, dtype=moments.dtype)
+    return change - centred @ jnp.linalg.solve(moments + ridge, centred.T @ change)
+
+
+def without_gauge(updates: Parameters, parameters: Parameters) -> Parameters:
+    """Updates of the free parameters (None where frozen) that leave the gauge where it is."""
+    shift, flux = updates.positions.shift, updates.flux
+    if shift is not None:
+        linear = updates.positions.affine is not None
+        shift = without_trend(shift, parameters.positions.nominal, linear)
+        updates = eqx.tree_at(lambda u: u.positions.shift, updates, shift)
+    if flux is not None:
+        updates = eqx.tree_at(lambda u: u.flux, updates, flux - jnp.mean(flux))
+    return updates

@@ -1,0 +1,281 @@
+"""Gradient descent on an objective, one optimiser per group of parameters.
+
+    for state in fit(objective, parameters, batches, {"object": Adam(), "probe": Adam(0.005)}, epochs=100):
+        print(state.epoch, state.values["total"].mean())
+
+`fit` is a generator: the loop belongs to its caller, who logs, draws, saves and stops. Between two yields a whole chunk of
+steps (an epoch, unless the data stream) runs as one compiled scan. A parameter is free when the name of an optimiser begins its
+dotted path; all others are frozen. Free parameters are optimised in their natural units.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, PartitionSpec
+
+from .batches import Batches, Block, Chunk, Steps, batch
+from .devices import AXIS, mesh_of, over_devices, summed
+from .errors import InputError
+from .gauge import without_gauge
+from .numerics.tree import conjugated, dotted, named_leaves
+from .objective import Objective
+from .optimisers import LBFGS, AbstractOptimiser
+from .parameters import Parameters, natural_units
+from .projections import AbstractProjection
+from .schedules import AbstractSchedule
+
+
+class FitState(eqx.Module):
+    """Where an optimisation stands after `chunk` chunks; all that it takes to go on from there, to the last bit.
+
+    values: term name -> value at each step of the last chunk, and their sum as `total`.
+    """
+
+    parameters: Parameters
+    optimiser: Any
+    units: Parameters
+    chunk: int
+    epoch: int
+    values: dict[str, np.ndarray] = eqx.field(default_factory=dict)
+
+
+class NonFiniteError(ArithmeticError):
+    """The objective or its gradient became NaN or infinite; `state` is the last one that was finite."""
+
+    def __init__(self, message: str, state: FitState):
+        super().__init__(message)
+        self.state = state
+
+
+def group(parameters: Parameters, names: Sequence[str]) -> Any:
+    """Tree of labels: for every leaf the longest name that begins its dotted path, or None."""
+
+    def label(path, _):
+        here = dotted(path)
+        matching = [n for n in names if here == n or here.startswith(n + ".")]
+        return max(matching, key=len, default=None)
+
+    labels = jax.tree_util.tree_map_with_path(label, parameters)
+    known = sorted(named_leaves(parameters))
+    if unmatched := sorted(set(names) - set(jax.tree.leaves(labels))):
+        raise InputError(
+            f"`optimisers.{unmatched[0]}` is no parameter of this reconstruction; found {known}."
+        )
+    return labels
+
+
+def scheduled(
+    inner: optax.GradientTransformationExtraArgs,
+    schedule: AbstractSchedule,
+    start: int,
+    stop: int | None,
+    epochs: int,
+) -> optax.GradientTransformationExtraArgs:
+    """`inner` between two epochs, times the schedule; outside of them nothing moves and nothing is remembered."""
+    last = epochs if stop is None else min(stop, epochs)
+
+    def update(updates, state, params=None, *, epoch, **extra):
+        def active(updates, state):
+            moved, after = inner.update(updates, state, params, **extra)
+            rate = schedule((epoch - start) / max(last - start, 1))
+            return jax.tree.map(lambda u: u * rate.astype(u.real.dtype), moved), after
+
+        def rest(updates, state):
+            return jax.tree.map(jnp.zeros_like, updates), state
+
+        if start <= 0 and last >= epochs:
+            return active(updates, state)
+        return jax.lax.cond((epoch >= start) & (epoch < last), active, rest, updates, state)
+
+    return optax.GradientTransformationExtraArgs(inner.init, update)
+
+
+def descent_of(
+    optimisers: Mapping[str, AbstractOptimiser], labels: Any, epochs: int
+) -> optax.GradientTransformationExtraArgs:
+    """One transformation of the free parameters, made of the groups'."""
+    if len(optimisers) > 1 and any(isinstance(o, LBFGS) for o in optimisers.values()):
+        raise InputError(
+            "`LBFGS` needs all free parameters in its line search: name them by one optimiser only, such as `object`."
+        )
+    groups = {
+        name: scheduled(optax.with_extra_args_support(o.direction()), o.schedule, o.start, o.stop, epochs)
+        for name, o in optimisers.items()
+    }
+    # A label tree that is a callable Module would be called by optax.
+    return optax.with_extra_args_support(optax.partition(groups, lambda _: labels))
+
+
+class Loop(eqx.Module):
+    """The static side of an optimisation: what one compiled step does."""
+
+    descent: optax.GradientTransformationExtraArgs = eqx.field(static=True)
+    projections: tuple[AbstractProjection, ...]
+    mesh: Mesh | None = eqx.field(static=True)
+
+    def step(self, objective, frozen, units, blocks, carry, row):
+        """One update. Freezes for good at the first loss or gradient that is not finite."""
+        free, memory, healthy = carry
+        clock, rows = row
+        here = {name: batch(blocks[name], rows[name]) for name in blocks}
+        share = 1.0 if self.mesh is None else 1.0 / self.mesh.size
+
+        def loss(free):
+            return objective(eqx.combine(_times(free, units), frozen), here, share)
+
+        with jax.named_scope("gradient"):
+            (total, values), gradient = jax.value_and_grad(loss, has_aux=True)(free)
+            total, values, gradient = summed((total, values, gradient), self.mesh)
+            gradient = conjugated(gradient)
+        bad = jnp.stack([~jnp.isfinite(jnp.sum(jnp.abs(g))) for g in jax.tree.leaves(gradient)])
+        healthy = healthy & jnp.isfinite(total) & ~jnp.any(bad)
+
+        def update(free, memory):
+            updates, after = self.descent.update(
+                gradient,
+                memory,
+                free,
+                value=total,
+                grad=gradient,
+                value_fn=lambda f: summed(loss(f)[0], self.mesh),
+                epoch=clock,
+            )
+            full = eqx.combine(_times(free, units), frozen)
+            free = optax.apply_updates(free, without_gauge(updates, full))
+            return _projected(self.projections, free, frozen, units), after
+
+        with jax.named_scope("update"):
+            free, memory = jax.lax.cond(healthy, update, lambda *same: same, free, memory)
+        return (free, memory, healthy), ({**values, "total": total}, bad)
+
+    def run(self, objective, frozen, units, blocks, steps, clock, free, memory):
+        """All steps of a chunk; (free, memory, values per step, non-finite gradient per step and leaf)."""
+        body = functools.partial(self.step, objective, frozen, units, blocks)
+        start = (_over(free, units), memory, jnp.asarray(True))
+        (free, memory, _), (values, bad) = jax.lax.scan(body, start, (clock, steps))
+        return _times(free, units), memory, values, bad
+
+
+def _times(free, units):
+    return jax.tree.map(lambda x, u: x * u.astype(x.dtype), free, units)
+
+
+def _over(free, units):
+    return jax.tree.map(lambda x, u: x / u.astype(x.dtype), free, units)
+
+
+def _projected(projections, free, frozen, units):
+    if not projections:
+        return free
+    parameters = eqx.combine(_times(free, units), frozen)
+    for projection in projections:
+        parameters = projection(parameters)
+    chosen = jax.tree.map(lambda x: x is not None, free, is_leaf=lambda x: x is None)
+    return _over(eqx.filter(parameters, chosen), units)
+
+
+def _specs(tree: dict[str, Block] | dict[str, Steps], axis_of: Mapping[str, int]) -> Any:
+    """How the leaves of blocks or steps lie on the mesh: cut along `axis_of[field]`, else the same on all devices."""
+
+    def spec(path, _):
+        axis = axis_of.get(dotted(path).rsplit(".", 1)[-1])
+        return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS)
+
+    return jax.tree_util.tree_map_with_path(spec, tree)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _run(kept, memory):
+    loop, objective, frozen, units, blocks, steps, clock, free = kept
+    arrays, static = eqx.partition((objective, frozen), eqx.is_array)
+
+    def local(arrays, units, blocks, steps, clock, free, memory):
+        objective, frozen = eqx.combine(arrays, static)
+        return loop.run(objective, frozen, units, blocks, steps, clock, free, memory)
+
+    everywhere = PartitionSpec()
+    specs = (
+        everywhere,
+        everywhere,
+        _specs(blocks, {"intensity": 0}),
+        _specs(steps, {"index": 2, "local": 2, "weight": 2}),
+        everywhere,
+        everywhere,
+        everywhere,
+    )
+    run = over_devices(local, loop.mesh, specs=specs)
+    return run(arrays, units, blocks, steps, clock, free, memory)
+
+
+def begin(parameters: Parameters, optimisers: Mapping[str, AbstractOptimiser], epochs: int) -> FitState:
+    """The state before the first step."""
+    labels = group(parameters, list(optimisers))
+    free, _ = _split(parameters, labels)
+    units = natural_units(parameters)
+    memory = descent_of(optimisers, labels, epochs).init(_over(free, _split(units, labels)[0]))
+    return FitState(parameters, memory, units, 0, 0)
+
+
+def _split(tree, labels):
+    chosen = jax.tree.map(lambda label: label is not None, labels, is_leaf=lambda x: x is None)
+    return eqx.partition(tree, chosen)
+
+
+def fit(
+    objective: Objective,
+    parameters: Parameters,
+    batches: Batches,
+    optimisers: Mapping[str, AbstractOptimiser],
+    *,
+    epochs: int,
+    projections: Sequence[AbstractProjection] = (),
+    state: FitState | None = None,
+) -> Iterator[FitState]:
+    """Minimise a bound objective from `parameters`; yields after every chunk of steps.
+
+    `state` continues an earlier fit, which must have had the same arguments. A state's optimiser memory is given to the next
+    chunk (donated): save it before asking for the next one. Raises InputError for an optimiser that names no
+    parameter, and NonFiniteError, with the last finite state, at the first loss or gradient that is not a number.
+    """
+    labels = group(parameters, list(optimisers))
+    state = begin(parameters, optimisers, epochs) if state is None else state
+    loop = Loop(descent_of(optimisers, labels, epochs), tuple(projections), mesh_of(batches.devices))
+    for chunk in batches.chunks(state.chunk, epochs):
+        free, frozen = _split(state.parameters, labels)
+        units = _split(state.units, labels)[0]
+        clock = _clock(chunk, batches.chunks_per_epoch, batches.dtype)
+        kept = (loop, objective, frozen, units, chunk.blocks, chunk.steps, clock, free)
+        free, memory, values, bad = _run(kept, state.optimiser)
+        parameters = eqx.combine(free, frozen)
+        values = {name: np.asarray(v) for name, v in values.items()}
+        state = FitState(parameters, memory, state.units, chunk.number + 1, chunk.epoch, values)
+        _raise_if_not_finite(state, free, np.asarray(bad), batches.chunks_per_epoch)
+        yield state
+
+
+def _clock(chunk: Chunk, chunks_per_epoch: int, dtype: type):
+    """The epoch, with its fraction, at which each step of a chunk begins."""
+    count = next(iter(chunk.steps.values())).scale.shape[0]
+    fraction = np.arange(count) / count
+    return jnp.asarray((chunk.number + fraction) / chunks_per_epoch, dtype)
+
+
+def _raise_if_not_finite(state: FitState, free: Any, bad: np.ndarray, chunks_per_epoch: int):
+    finite = np.isfinite(state.values["total"]) & ~bad.any(axis=1)
+    if finite.all():
+        return
+    step = int(np.argmin(finite))
+    terms = [n for n, v in state.values.items() if n != "total" and not np.isfinite(v[step])]
+    leaves = [name for name, hit in zip(named_leaves(free), bad[step], strict=True) if hit]
+    epoch = (state.chunk - 1) // chunks_per_epoch + 1
+    raise NonFiniteError(
+        f"epoch {epoch}, step {step + 1}: not finite in terms {terms or 'none'} and in the gradient of {leaves or 'none'}; "
+        "the last finite state is kept. Lower the learning rate of these parameters, or look at the data with `check`.",
+        state,
+    )
