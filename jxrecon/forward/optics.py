@@ -17,18 +17,19 @@ Radiation, 2nd ed. (2016), chapter 10 (zone plates).
 """
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Num
+
+Shape = tuple[int, int]
+Pitch = tuple[float, float]  # along v, along u
 
 
-def axes(shape: tuple[int, int], step: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def axes(shape: Shape, step: Pitch) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates along v and u, zero on pixel n//2."""
     v, u = ((np.arange(n) - n // 2) * d for n, d in zip(shape, step, strict=True))
     return v, u
 
 
-def annulus(
-    shape: tuple[int, int], step: tuple[float, float], outer: float, inner: float = 0.0
-) -> Float[np.ndarray, "v u"]:
+def annulus(shape: Shape, step: Pitch, outer: float, inner: float = 0.0) -> Float[np.ndarray, "v u"]:
     """Disc of diameter `outer` with a stop of diameter `inner`; the rim is one pixel soft."""
     v, u = axes(shape, step)
     radius = np.hypot(v[:, None], u)
@@ -36,9 +37,7 @@ def annulus(
     return _inside(outer / 2 - radius, soft) * (1 - _inside(inner / 2 - radius, soft) * (inner > 0))
 
 
-def rectangle(
-    shape: tuple[int, int], step: tuple[float, float], size: tuple[float, float]
-) -> Float[np.ndarray, "v u"]:
+def rectangle(shape: Shape, step: Pitch, size: tuple[float, float]) -> Float[np.ndarray, "v u"]:
     """Rectangular aperture of `size` (v, u); the rim is one pixel soft."""
     v, u = (_inside(s / 2 - np.abs(x), d) for x, s, d in zip(axes(shape, step), size, step, strict=True))
     return v[:, None] * u
@@ -50,8 +49,8 @@ def _inside(distance: np.ndarray, soft: float) -> np.ndarray:
 
 
 def parabola(
-    shape: tuple[int, int],
-    pixel_size_m: tuple[float, float],
+    shape: Shape,
+    pixel_size_m: Pitch,
     wavelength_m: float,
     radius_m: tuple[float, float],
 ) -> Complex[np.ndarray, "v u"]:
@@ -65,7 +64,7 @@ def parabola(
 
 def propagated(
     field: Complex[np.ndarray, "v u"],
-    pixel_size_m: tuple[float, float],
+    pixel_size_m: Pitch,
     wavelength_m: float,
     distance_m: float,
 ) -> Complex[np.ndarray, "v u"]:
@@ -77,7 +76,7 @@ def propagated(
     return np.fft.ifft2(np.fft.fft2(field) * (v[:, None] * u))
 
 
-def cropped(field: Complex[np.ndarray, "_ _"], shape: tuple[int, int]) -> Complex[np.ndarray, "_ _"]:
+def cropped(field: Num[np.ndarray, "_ _"], shape: Shape) -> Num[np.ndarray, "_ _"]:
     """The middle of a field: pixel N//2 comes to n//2."""
     v, u = (big // 2 - n // 2 for big, n in zip(field.shape, shape, strict=True))
     return field[v : v + shape[0], u : u + shape[1]]
@@ -97,8 +96,8 @@ def zone_plate_focal_length(diameter_m: float, outermost_zone_m: float, waveleng
 
 
 def zone_plate_probe(
-    shape: tuple[int, int],
-    pixel_size_m: tuple[float, float],
+    shape: Shape,
+    pixel_size_m: Pitch,
     wavelength_m: float,
     *,
     diameter_m: float,
@@ -141,8 +140,8 @@ def zone_plate_probe(
 
 
 def zone_plate_cone_beam(
-    shape: tuple[int, int],
-    pixel_size_m: tuple[float, float],
+    shape: Shape,
+    pixel_size_m: Pitch,
     wavelength_m: float,
     *,
     diameter_m: float,
@@ -159,8 +158,8 @@ def zone_plate_cone_beam(
 
 
 def mirror_probe(
-    shape: tuple[int, int],
-    pixel_size_m: tuple[float, float],
+    shape: Shape,
+    pixel_size_m: Pitch,
     wavelength_m: float,
     *,
     aperture_m: tuple[float, float],
@@ -171,15 +170,15 @@ def mirror_probe(
     divergence = max(a / f for a, f in zip(aperture_m, focal_length_m, strict=True))
     _check_numerical_aperture(pixel_size_m, wavelength_m / divergence)
     grid = _working_shape(shape, pixel_size_m, divergence, [defocus_m])
-    size = tuple(a / (wavelength_m * f) for a, f in zip(aperture_m, focal_length_m, strict=True))
-    spectrum = rectangle(grid, _frequency_step(grid, pixel_size_m), size)  # pyright: ignore[reportArgumentType]
+    v, u = (a / (wavelength_m * f) for a, f in zip(aperture_m, focal_length_m, strict=True))
+    spectrum = rectangle(grid, _frequency_step(grid, pixel_size_m), (v, u))
     field = _focus(spectrum, pixel_size_m, wavelength_m, focal_length_m)
     return with_power(cropped(propagated(field, pixel_size_m, wavelength_m, defocus_m), shape), 1.0)
 
 
 def gaussian_probe(
-    shape: tuple[int, int],
-    pixel_size_m: tuple[float, float],
+    shape: Shape,
+    pixel_size_m: Pitch,
     wavelength_m: float,
     *,
     waist_m: float,
@@ -194,16 +193,15 @@ def gaussian_probe(
 
 
 def circular_aperture_probe(
-    shape: tuple[int, int],
-    pixel_size_m: tuple[float, float],
+    shape: Shape,
+    pixel_size_m: Pitch,
     wavelength_m: float,
     *,
     diameter_m: float,
     distance_m: float = 0.0,
 ) -> Complex[np.ndarray, "v u"]:
     """A pinhole in a plane wave, `distance_m` downstream of it."""
-    grid = tuple(2 * n for n in shape)
-    hole = annulus(grid, pixel_size_m, diameter_m).astype(complex)  # pyright: ignore[reportArgumentType]
+    hole = annulus((2 * shape[0], 2 * shape[1]), pixel_size_m, diameter_m).astype(complex)
     return with_power(cropped(propagated(hole, pixel_size_m, wavelength_m, distance_m), shape), 1.0)
 
 
@@ -238,15 +236,15 @@ def _cone_beam(image, shape, pixel_size_m, wavelength_m, focal, defocus_m):
 
 
 def _frequency_step(shape, pixel_size_m):
-    return tuple(1 / (n * p) for n, p in zip(shape, pixel_size_m, strict=True))
+    v, u = (1 / (n * p) for n, p in zip(shape, pixel_size_m, strict=True))
+    return v, u
 
 
 def _working_shape(shape, pixel_size_m, divergence, planes):
     """Grid on which the geometric beam fills at most half at every plane, so that its tails do not wrap round."""
     width = 2 * divergence * max(abs(z) for z in planes)
-    return tuple(
-        max(2 * n, 2 * int(np.ceil(width / p / 2))) for n, p in zip(shape, pixel_size_m, strict=True)
-    )
+    v, u = (max(2 * n, 2 * int(np.ceil(width / p / 2))) for n, p in zip(shape, pixel_size_m, strict=True))
+    return v, u
 
 
 def _check_numerical_aperture(pixel_size_m, half_period_m):

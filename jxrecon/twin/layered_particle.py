@@ -6,8 +6,7 @@ alternate (density 1 and 1 - contrast), so that the projected thickness is a sum
     t(r) = sum_k (rho_k - rho_(k+1)) chord(R_k, r) - sum_pores chord(a, d),   then times 1 - depth in the cracks.
 
 Pores are balls that do not overlap, cracks are wedges that start in the core and close towards the surface. The defaults
-are Li-rich NMC of 4.25 g/cm^3 at 7.0 keV (delta, beta of 3.6 g/cm^3 from xraylib 4.3 are 1.393e-5 and 7.60e-7): a particle of 2.2 um
-turns the phase by about -1.2 rad.
+are Li1.17Ni0.19Mn0.54Co0.10O2 of 4.25 g/cm^3 at 7.0 keV (xraylib 4.3): a particle of 2.2 um turns the phase by about -1.2 rad.
 """
 
 import dataclasses
@@ -28,10 +27,10 @@ class Warp:
     phase: Float[np.ndarray, " k"]
 
     def __call__(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        # A cosine of a sum is a sum of products: one small matrix product instead of a cosine per pixel.
-        along_y = np.exp(1j * (np.outer(y, self.wavevector[:, 0]) + self.phase))
-        along_x = np.exp(1j * np.outer(self.wavevector[:, 1], x))
-        return np.sqrt(2 / len(self.phase)) * (along_y @ along_x).real
+        # A cosine of a sum is a sum of products: one small matrix product instead of a cosine per pixel and wave.
+        a, b = np.outer(y, self.wavevector[:, 0]) + self.phase, np.outer(self.wavevector[:, 1], x)
+        waves = np.hstack([np.cos(a), -np.sin(a)]) @ np.vstack([np.cos(b), np.sin(b)])
+        return np.sqrt(2 / len(self.phase)) * waves
 
 
 def draw_warp(rng: np.random.Generator, length_m: float) -> Warp:
@@ -40,25 +39,46 @@ def draw_warp(rng: np.random.Generator, length_m: float) -> Warp:
     return Warp(wavevector, rng.uniform(0, 2 * np.pi, WARP_FEATURES))
 
 
+def box(
+    y: Float[np.ndarray, " v"],
+    x: Float[np.ndarray, " u"],
+    low: Float[np.ndarray, "2"],
+    high: Float[np.ndarray, "2"],
+) -> tuple[slice, slice]:
+    """The pixels of a grid between two corners (y, x)."""
+    rows, columns = (slice(*np.searchsorted(a, ends)) for a, *ends in zip((y, x), low, high, strict=True))
+    return rows, columns
+
+
 @dataclasses.dataclass(frozen=True)
 class Crack:
-    """A gap that starts at `start` (y, x) in the direction `angle`, `width_m` wide there and closed after `length_m`."""
+    """A gap from `start` (y, x) in the direction `angle`, `width_m` wide there and closed after `length_m`.
 
-    start: np.ndarray
+    Its line wanders as a sum of sines with amplitudes `wander_m`, `wander_m`/2, ... and these phases.
+    """
+
+    start: Float[np.ndarray, "2"]
     angle: float
     width_m: float
     length_m: float
-    wave_m: float
-    phase: float
+    wander_m: float
+    phase: Float[np.ndarray, " n"]
+
+    def bounds(self, y: np.ndarray, x: np.ndarray, pixel: float) -> tuple[slice, slice]:
+        """The pixels that the crack may touch."""
+        end = self.start + self.length_m * np.array([np.sin(self.angle), np.cos(self.angle)])
+        reach = self.width_m + pixel + self.wander_m * np.sum(1 / np.arange(1, len(self.phase) + 1))
+        return box(y, x, np.minimum(self.start, end) - reach, np.maximum(self.start, end) + reach)
 
     def __call__(self, y: np.ndarray, x: np.ndarray, pixel: float) -> np.ndarray:
         """Share of each pixel that is open."""
         y, x = y[:, None] - self.start[0], x - self.start[1]
         along = y * np.sin(self.angle) + x * np.cos(self.angle)
         across = y * np.cos(self.angle) - x * np.sin(self.angle)
-        ragged = self.wave_m * np.sin(2 * np.pi * along / (0.35 * self.length_m) + self.phase)
+        for n, phase in enumerate(self.phase, start=1):
+            across = across - self.wander_m / n * np.sin(3.4 * np.pi * n * along / self.length_m + phase)
         width = self.width_m * np.sqrt(np.clip(1 - along / self.length_m, 0, 1))
-        share = inside(width / 2 - np.abs(across - ragged), pixel) * inside(along, pixel)
+        share = inside(width / 2 - np.abs(across), pixel) * inside(along, pixel)
         # A gap narrower than a pixel fills only its width of it.
         return np.minimum(share, width / pixel)
 
@@ -78,7 +98,7 @@ def draw_pores(
         inner, outer = shells[rng.choice(len(shells), p=volume / volume.sum())]
         size = np.exp(rng.uniform(*np.log(radii)))
         direction = rng.standard_normal(3)
-        distance = rng.uniform((inner) ** 3, outer**3) ** (1 / 3)
+        distance = rng.uniform(inner**3, outer**3) ** (1 / 3)
         centre = direction / np.linalg.norm(direction) * distance
         fits = distance + size < outer and distance - size > inner
         if fits and np.all(np.linalg.norm(kept[:, :3] - centre, axis=1) > kept[:, 3] + size):
@@ -91,10 +111,9 @@ def pore_paths(
 ) -> Float[np.ndarray, "v u"]:
     """Path through all pores; each one touches only the pixels about it."""
     total = np.zeros((len(y), len(x)))
-    for y0, x0, size in pores:
-        rows = slice(*np.searchsorted(y, (y0 - size - pixel, y0 + size + pixel)))
-        columns = slice(*np.searchsorted(x, (x0 - size - pixel, x0 + size + pixel)))
-        distance = np.hypot(y[rows, None] - y0, x[columns] - x0)
+    for centre, size in zip(pores[:, :2], pores[:, 2], strict=True):
+        rows, columns = box(y, x, centre - size - pixel, centre + size + pixel)
+        distance = np.hypot(y[rows, None] - centre[0], x[columns] - centre[1])
         total[rows, columns] += chord(size, distance, pixel)
     return total
 
@@ -105,15 +124,15 @@ class LayeredParticle(AbstractSpecimen):
 
     radius_m: float = 1.1e-6
     layers: int = 7
-    layer_contrast: float = 0.2
-    pores: int = 150
+    layer_contrast: float = 0.3
+    pores: int = 200
     pore_radius_m: tuple[float, float] = (2e-8, 8e-8)
     cracks: int = 3
     crack_width_m: float = 8e-8
     crack_depth: float = 0.6
     roughness: float = 0.03
-    delta: float = 1.645e-5
-    beta: float = 8.97e-7
+    delta: float = 1.644e-5
+    beta: float = 9.01e-7
 
     def __check_init__(self):
         if not self.radius_m > 0 or self.layers < 1:
@@ -141,17 +160,18 @@ class LayeredParticle(AbstractSpecimen):
             solid = sum(step * chord(edge, radius, pixel) for edge, step in zip(edges, steps, strict=True))
             solid = np.maximum(solid - pore_paths(pores, y, x, pixel), 0)
             for crack in cracks:
-                solid = solid * (1 - self.crack_depth * crack(y, x, pixel))
+                here = crack.bounds(y, x, pixel)
+                solid[here] *= 1 - self.crack_depth * crack(y[here[0]], x[here[1]], pixel)
             return solid
 
         return thickness
 
     def _crack(self, rng: np.random.Generator) -> Crack:
         return Crack(
-            start=0.1 * self.radius_m * rng.standard_normal(2),
+            start=0.05 * self.radius_m * rng.standard_normal(2),
             angle=rng.uniform(0, 2 * np.pi),
             width_m=self.crack_width_m * rng.uniform(0.6, 1),
             length_m=self.radius_m * rng.uniform(0.6, 1),
-            wave_m=0.03 * self.radius_m,
-            phase=rng.uniform(0, 2 * np.pi),
+            wander_m=0.02 * self.radius_m,
+            phase=rng.uniform(0, 2 * np.pi, 4),
         )

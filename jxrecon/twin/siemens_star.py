@@ -18,9 +18,9 @@ class SiemensStar(AbstractSpecimen):
     inner_radius_m: float = 1.5e-7
     ring_radius_m: float = 9e-7
     ring_width_m: float = 1e-7
-    height_m: float = 5e-7
-    delta: float = 4.0e-5
-    beta: float = 2.8e-6
+    height_m: float = 7e-7
+    delta: float = 3.889e-5
+    beta: float = 3.525e-6
 
     def thickness(self, rng):
         def thickness(y: Float[np.ndarray, " v"], x: Float[np.ndarray, " u"]) -> Float[np.ndarray, "v u"]:
