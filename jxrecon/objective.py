@@ -6,7 +6,7 @@ prior means the same whatever the batch size: it is counted in nats.
 """
 
 import abc
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -56,7 +56,7 @@ class AbstractForwardModel(eqx.Module):
     group: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def bind(self, geometry: Geometry, measurement: Measurement) -> Self:
+    def bind(self, geometry: Geometry, measurement: Measurement) -> "AbstractForwardModel":
         """The same model for one measurement: its set-up, and which specimen and optics each view has."""
 
     @property
