@@ -30,6 +30,24 @@ class AbstractRawFrames(Protocol):
         ...
 
 
+def counts_of(raw: np.ndarray) -> np.ndarray:
+    """Counts as float32, -1 where the detector says that it did not measure.
+
+    That is: NaN, infinities and negative numbers; of unsigned integers the largest (gaps between modules) and, of two bytes
+    or more, the one below it (dead pixels, Dectris); 2^32 in floating point, which is such a gap after conversion.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        counts = raw.astype(np.float32)
+    if raw.dtype.kind == "u":
+        bad = raw >= np.iinfo(raw.dtype).max - (raw.dtype.itemsize > 1)
+    elif raw.dtype.kind == "i":
+        bad = (raw < 0) | (raw == np.iinfo(raw.dtype).max)
+    else:
+        bad = ~(counts >= 0) | np.isinf(counts) | (counts == 2.0**32)
+    counts[bad] = -1
+    return counts
+
+
 def runs(index: np.ndarray, depth: int, limit: int) -> Iterator[np.ndarray]:
     """Groups of ascending numbers that are best read as one slice: neighbours, or within one chunk of `depth` frames,
     and no more than `limit` frames from the first to the last (a whole chunk is always allowed)."""
@@ -146,7 +164,7 @@ class WeightedFrames:
         return self._frames.shape
 
     def read_raw(self, index: np.ndarray) -> np.ndarray:
-        counts = np.asarray(self._frames.read_raw(index), np.float32)
+        counts = counts_of(self._frames.read_raw(index))
         return np.where(self._weights.read_raw(index) > 0, counts, np.float32(-1))
 
 
@@ -164,7 +182,7 @@ class MarkedFrames:
         return self._frames.shape
 
     def read_raw(self, index: np.ndarray) -> np.ndarray:
-        counts = np.array(self._frames.read_raw(index), np.float32)
+        counts = counts_of(self._frames.read_raw(index))
         for k, number in enumerate(index):
             first, last = np.searchsorted(self._bad[:, 0], [number, number + 1])
             counts[k, self._bad[first:last, 1], self._bad[first:last, 2]] = -1

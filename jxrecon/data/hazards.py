@@ -78,7 +78,7 @@ def check_storage(dataset: h5py.Dataset, limits: Limits, stored: int, at_once: b
 
 def _check_chunks(dataset: h5py.Dataset) -> None:
     nominal = dataset.dtype.itemsize
-    for n in dataset.chunks:
+    for n in dataset.chunks or ():
         nominal *= int(n)
     if nominal > MAX_CHUNK:
         raise Refused(f"has chunks of {nominal / GIB:.3g} GiB; at most {MAX_CHUNK // GIB} GiB fit")
