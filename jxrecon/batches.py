@@ -20,6 +20,7 @@ from .errors import InputError
 from .geometry import Geometry
 from .measurement import Measurement
 from .objective import Batch
+from .ordering import deal, padded, steps_per_view
 
 
 class Block(eqx.Module):
@@ -69,47 +70,6 @@ def held_out_pixels(mask: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """A random `fraction` of the good pixels, (v, u) bool: the fit never sees them, the held-out R-factor only them."""
     chosen = np.random.default_rng([seed, 0x4E1D]).random(mask.shape) < fraction
     return mask & chosen
-
-
-def split_random(frames: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """`count` batches of nearly equal size, drawn without replacement."""
-    return np.array_split(rng.permutation(frames), count)
-
-
-def split_compact(
-    frames: np.ndarray, positions: np.ndarray, count: int, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """`count` batches of neighbouring frames: halves along a random direction, again and again."""
-    if count == 1:
-        return [frames]
-    angle = rng.uniform(0, np.pi)
-    order = np.argsort(positions[frames] @ [np.sin(angle), np.cos(angle)], kind="stable")
-    left = count // 2
-    cut = round(len(frames) * left / count)
-    halves = (frames[order[:cut]], left), (frames[order[cut:]], count - left)
-    return [part for half, n in halves for part in split_compact(half, positions, n, rng)]
-
-
-def deal(
-    frames: np.ndarray, counts: dict[int, int], measurement: Measurement, order: str, rng
-) -> list[np.ndarray]:
-    """Batches of one shard, `counts[view]` of every view: each frame once, sizes equal to within one frame."""
-    batches = []
-    for view, count in counts.items():
-        here = frames[measurement.view[frames] == view]
-        if order == "compact":
-            batches += split_compact(here, measurement.positions_px, count, rng)
-        else:
-            batches += split_random(here, count, rng)
-    return batches
-
-
-def _padded(batches: list[np.ndarray], width: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of equal length, and their weights: 0 where `filler` only fills a row up."""
-    rows = np.full((len(batches), width), filler)
-    for row, frames in zip(rows, batches, strict=True):
-        row[: len(frames)] = frames
-    return rows, np.stack([np.arange(width) < len(frames) for frames in batches])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,14 +174,14 @@ class Batches:
 
     def _steps(self, measurement: Measurement, shards: list[np.ndarray], rng) -> Steps:
         size = max(1, self.batch_size // self.devices)
-        counts = _steps_per_view(measurement, shards, size)
+        counts = steps_per_view(measurement, shards, size)
         dealt = [deal(shard, counts, measurement, self.order, rng) for shard in shards]
         width = max(len(frames) for batches in dealt for frames in batches)
         shuffle = rng.permutation(sum(counts.values()))
-        padded = [_padded(b, width, s[0]) for b, s in zip(dealt, shards, strict=True)]
-        local = [np.searchsorted(s, rows) for s, (rows, _) in zip(shards, padded, strict=True)]
-        index = np.concatenate([rows for rows, _ in padded], axis=1)[shuffle]
-        weight = np.concatenate([w for _, w in padded], axis=1)[shuffle].astype(self.dtype)
+        rows_of = [padded(b, width, s[0]) for b, s in zip(dealt, shards, strict=True)]
+        local = [np.searchsorted(s, rows) for s, (rows, _) in zip(shards, rows_of, strict=True)]
+        index = np.concatenate([rows for rows, _ in rows_of], axis=1)[shuffle]
+        weight = np.concatenate([w for _, w in rows_of], axis=1)[shuffle].astype(self.dtype)
         view = np.repeat(list(counts), list(counts.values()))[shuffle]
         return Steps(
             view=jnp.asarray(view[:, None], jnp.int32),
@@ -230,14 +190,6 @@ class Batches:
             weight=jnp.asarray(weight[:, None]),
             scale=jnp.asarray(measurement.scan_count / weight.sum(axis=1), self.dtype),
         )
-
-
-def _steps_per_view(measurement: Measurement, shards: list[np.ndarray], size: int) -> dict[int, int]:
-    """View -> number of batches, the same in every shard although they may differ by a frame."""
-    frames = np.concatenate(shards)
-    of = [measurement.view[shard] for shard in shards]
-    most = {int(v): max(int(np.sum(o == v)) for o in of) for v in np.unique(measurement.view[frames])}
-    return {view: -(-count // size) for view, count in most.items()}
 
 
 def _equal_shards(frames: np.ndarray, shards: list[np.ndarray]) -> np.ndarray:

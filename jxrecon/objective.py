@@ -6,6 +6,7 @@ prior means the same whatever the batch size: it is counted in nats.
 """
 
 import abc
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -166,5 +167,5 @@ class Objective(eqx.Module):
                         f"the measurements are {sorted(measurements)}."
                     )
                 model = term.model.bind(*measurements[term.measurement])
-                bound[name] = DataTerm(term.measurement, model, term.noise, term.weight)
+                bound[name] = dataclasses.replace(term, model=model)
         return Objective(bound)

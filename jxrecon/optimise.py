@@ -20,15 +20,14 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 
 from .batches import Batches, Block, Chunk, Steps, batch
+from .descent import descent_of, group
 from .devices import AXIS, mesh_of, over_devices, summed
-from .errors import InputError
 from .gauge import without_gauge
 from .numerics.tree import conjugated, dotted, named_leaves
 from .objective import Objective
-from .optimisers import LBFGS, AbstractOptimiser
+from .optimisers import AbstractOptimiser
 from .parameters import Parameters, natural_units
 from .projections import AbstractProjection
-from .schedules import AbstractSchedule
 
 
 class FitState(eqx.Module):
@@ -51,65 +50,6 @@ class NonFiniteError(ArithmeticError):
     def __init__(self, message: str, state: FitState):
         super().__init__(message)
         self.state = state
-
-
-def group(parameters: Parameters, names: Sequence[str]) -> Any:
-    """Tree of labels: for every leaf the longest name that begins its dotted path, or None."""
-
-    def label(path, _):
-        here = dotted(path)
-        matching = [n for n in names if here == n or here.startswith(n + ".")]
-        return max(matching, key=len, default=None)
-
-    labels = jax.tree_util.tree_map_with_path(label, parameters)
-    known = sorted(named_leaves(parameters))
-    if unmatched := sorted(set(names) - set(jax.tree.leaves(labels))):
-        raise InputError(
-            f"`optimisers.{unmatched[0]}` is no parameter of this reconstruction; found {known}."
-        )
-    return labels
-
-
-def scheduled(
-    inner: optax.GradientTransformationExtraArgs,
-    schedule: AbstractSchedule,
-    start: int,
-    stop: int | None,
-    epochs: int,
-) -> optax.GradientTransformationExtraArgs:
-    """`inner` between two epochs, times the schedule; outside of them nothing moves and nothing is remembered."""
-    last = epochs if stop is None else min(stop, epochs)
-
-    def update(updates, state, params=None, *, epoch, **extra):
-        def active(updates, state):
-            moved, after = inner.update(updates, state, params, **extra)
-            rate = schedule((epoch - start) / max(last - start, 1))
-            return jax.tree.map(lambda u: u * rate.astype(u.real.dtype), moved), after
-
-        def rest(updates, state):
-            return jax.tree.map(jnp.zeros_like, updates), state
-
-        if start <= 0 and last >= epochs:
-            return active(updates, state)
-        return jax.lax.cond((epoch >= start) & (epoch < last), active, rest, updates, state)
-
-    return optax.GradientTransformationExtraArgs(inner.init, update)
-
-
-def descent_of(
-    optimisers: Mapping[str, AbstractOptimiser], labels: Any, epochs: int
-) -> optax.GradientTransformationExtraArgs:
-    """One transformation of the free parameters, made of the groups'."""
-    if len(optimisers) > 1 and any(isinstance(o, LBFGS) for o in optimisers.values()):
-        raise InputError(
-            "`LBFGS` needs all free parameters in its line search: name them by one optimiser only, such as `object`."
-        )
-    groups = {
-        name: scheduled(optax.with_extra_args_support(o.direction()), o.schedule, o.start, o.stop, epochs)
-        for name, o in optimisers.items()
-    }
-    # A label tree that is a callable Module would be called by optax.
-    return optax.with_extra_args_support(optax.partition(groups, lambda _: labels))
 
 
 class Loop(eqx.Module):
@@ -137,6 +77,7 @@ class Loop(eqx.Module):
         healthy = healthy & jnp.isfinite(total) & ~jnp.any(bad)
 
         def update(free, memory):
+            updates: Any
             updates, after = self.descent.update(
                 gradient,
                 memory,
@@ -147,8 +88,8 @@ class Loop(eqx.Module):
                 epoch=clock,
             )
             full = eqx.combine(_times(free, units), frozen)
-            free = optax.apply_updates(free, without_gauge(updates, full))
-            return _projected(self.projections, free, frozen, units), after
+            moved: Any = optax.apply_updates(free, without_gauge(updates, full))  # pyright: ignore[reportArgumentType]
+            return _projected(self.projections, moved, frozen, units), after
 
         with jax.named_scope("update"):
             free, memory = jax.lax.cond(healthy, update, lambda *same: same, free, memory)

@@ -1,7 +1,7 @@
 """Descent directions for a group of parameters, built on optax.
 
-A learning rate is relative: a step of 0.05 moves a parameter by about 5 % of its natural unit (`parameters.natural_units`), whatever
-the flux, the pixel size or the number of frames.
+A learning rate is relative: a step of 0.05 moves a parameter by about 5 % of its natural unit (`parameters.natural_units`),
+whatever the flux, the pixel size or the number of frames.
 """
 
 import abc
@@ -29,8 +29,8 @@ class AbstractOptimiser(eqx.Module):
 class Adam(AbstractOptimiser):
     """Adam (Kingma & Ba, arXiv 1412.6980): its second moment is the diagonal preconditioner.
 
-    For a pixel of the object the second moment follows the illumination that passed over it, for one of the probe the transmission
-    behind it, so that the step needs no tuning per data set. `eps` is relative to the largest second moment of a leaf.
+    For a pixel of the object the second moment follows the illumination that passed over it, for one of the probe the
+    transmission behind it, so that the step needs no tuning per data set. `eps` is relative to a leaf's largest second moment.
     """
 
     learning_rate: float = 0.05
@@ -48,7 +48,7 @@ class Adam(AbstractOptimiser):
 
 
 class GradientDescent(AbstractOptimiser):
-    """Steepest descent with Nesterov momentum, every leaf divided by its largest gradient so far (root mean square over frames).
+    """Steepest descent with Nesterov momentum, every leaf divided by the recent maximum of its gradient.
 
     All pixels of a leaf share one step: what is dark stays quiet, and what is bright moves first.
     """
@@ -148,13 +148,13 @@ def on_reals(inner: optax.GradientTransformationExtraArgs) -> optax.GradientTran
     def init(params):
         return inner.init(_to_reals(params))
 
-    def update(updates, state, params=None, *, value, grad, value_fn, **extra):
+    def update(updates, state, params=None, **extra):
+        value_fn = extra.pop("value_fn")
+        extra["grad"] = _to_reals(extra["grad"])
         updates, state = inner.update(
             _to_reals(updates),
             state,
             _to_reals(params),
-            value=value,
-            grad=_to_reals(grad),
             value_fn=lambda reals: value_fn(_from_reals(reals, params)),
             **extra,
         )

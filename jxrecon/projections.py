@@ -38,7 +38,7 @@ class ProbeSupport(AbstractProjection):
 
     diameter: float = 0.9
 
-    def mask(self, shape: tuple[int, int]) -> Bool[Array, "v u"]:
+    def mask(self, shape: tuple[int, ...]) -> Bool[Array, "v u"]:
         v, u = (jnp.arange(n) - n // 2 for n in shape)
         return jnp.hypot(v[:, None], u) <= self.diameter * min(shape) / 2
 

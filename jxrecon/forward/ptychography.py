@@ -5,9 +5,9 @@ Frame j, at the position r_j, with incoherent modes P_m, the object's transmissi
     I_j = s_j ( sum_m | D[ P_m(r) O(r + r_j) ] |^2 + background^2 )
 
 D is a Fourier transform in the far field and a Fresnel propagator in the near field (`propagation`). Orthogonal probe
-relaxation adds sum_k w_jk V_km to mode m. The integer part of r_j picks a window of the object; the rest is a Fourier shift: of the
-probe in the far field, where it is compact and a common shift of the exit wave only turns phases, and of the object's window in the
-near field, where the probe fills the frame and is fixed to the detector.
+relaxation adds sum_k w_jk V_km to mode m. The integer part of r_j picks a window of the object; the rest is a Fourier shift.
+In the far field the probe is shifted: it is compact, and a common shift of the exit wave only turns phases. In the near
+field the object's window is shifted: the probe fills the frame and is fixed to the detector.
 
 Rodenburg & Maiden, in Springer Handbook of Microscopy (2019), chapter 17; modes: Thibault & Menzel, Nature 494, 68 (2013),
 doi 10.1038/nature11806; relaxation: Odstrcil et al., Opt. Express 24, 8360 (2016), doi 10.1364/OE.24.008360.
@@ -158,7 +158,7 @@ class Ptychography(AbstractForwardModel):
 
     def predict(self, patch: Complex[Array, "_ _"], shared: Shared, frame: Frame) -> Float[Array, "v u"]:
         probe = shared.probe
-        if shared.variations is not None:
+        if shared.variations is not None and frame.weights is not None:
             probe = probe + jnp.tensordot(frame.weights.astype(probe.dtype), shared.variations, 1)
         if self.regime == "far_field":
             if frame.ramps is not None:

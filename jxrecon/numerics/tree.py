@@ -20,9 +20,7 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 def first_non_finite(tree: Any) -> str | None:
     """Name of the first inexact leaf that holds a NaN or an infinity, or None."""
     for name, leaf in named_leaves(tree).items():
-        if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) and not bool(
-            jnp.all(jnp.isfinite(leaf))
-        ):
+        if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) and not bool(jnp.all(jnp.isfinite(leaf))):
             return name
     return None
 
