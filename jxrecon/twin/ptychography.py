@@ -7,6 +7,7 @@ fine as a reconstruction's. What the experimenter would know comes first (counts
 whose defocus is wrong); what is true ends in `_true` and must never be given to a reconstruction.
 """
 
+import os
 from typing import Any, Literal
 
 import equinox as eqx
@@ -15,6 +16,8 @@ from jaxtyping import Complex, Float
 
 from ..forward.optics import incoherent_modes, with_power
 from ..geometry import HC_KEV_M, Geometry
+from ..sealed import stored_bytes, write_dataset
+from ..storage import reserved_hdf5
 from .detector import NOT_MEASURED, PhotonCounter
 from .diffraction import FINER, band_limited, far_field_pattern, fine_axes, near_field_pattern
 from .illumination import AbstractIllumination, ZonePlate
@@ -138,9 +141,25 @@ class SimulatedPtychography(eqx.Module):
             "detector_pixel_m": self.detector_pixel_m,
             "regime": self.regime,
         }
+        if self.regime == "near_field":
+            scalars["margin"] = self.margin
         if self.focus_to_sample_m is not None:
             scalars["focus_to_sample_m"] = self.focus_to_sample_m
         return scalars
+
+    def write(self, path: str | os.PathLike, seed: int = 0) -> None:
+        """Simulate and write the plain layout, HDF5 or, by its ending, NPZ; whole or not at all."""
+        write_plain(path, self.simulate(seed))
+
+
+def write_plain(path: str | os.PathLike, arrays: dict[str, Any]) -> None:
+    """Arrays, numbers and strings under their names."""
+    if os.fspath(path).endswith(".npz"):
+        np.savez(path, **arrays)
+        return
+    with reserved_hdf5(path, sum(stored_bytes(value) for value in arrays.values())) as file:
+        for name, value in arrays.items():
+            write_dataset(file, name, value)
 
 
 def shot_intensities(rng: np.random.Generator, count: int, rms: float) -> Float[np.ndarray, " scan"]:
