@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import InputError
-from .sealed import open_sealed, seal, stored_bytes, write_dataset
+from .sealed import open_sealed, seal, set_attributes, stored_bytes, text, write_dataset
 from .storage import plain, reserved_hdf5
 
 KIND, VERSION = "jxrecon checkpoint", 1
@@ -66,12 +66,12 @@ def write_leaf(group: h5py.Group, name: str, leaf: Any) -> h5py.Dataset:
     """One leaf as a checksummed dataset; `kind` and `shape` say what it was."""
     dataset = write_dataset(group, name, _storable(leaf), kind=_kind(leaf), shape=json.dumps(np.shape(leaf)))
     if _is_key(leaf):
-        dataset.attrs["implementation"] = str(jax.random.key_impl(leaf))
+        set_attributes(dataset, implementation=str(jax.random.key_impl(leaf)))
     return dataset
 
 
 def _saved_as(dataset: h5py.Dataset) -> tuple[str, tuple[int, ...]]:
-    return str(dataset.attrs["kind"]), tuple(json.loads(str(dataset.attrs["shape"])))
+    return text(dataset.attrs["kind"]), tuple(json.loads(text(dataset.attrs["shape"])))
 
 
 def read_leaf(dataset: h5py.Dataset, index: Any = ...) -> np.ndarray:
@@ -86,7 +86,7 @@ def _like(dataset: h5py.Dataset, like: Any) -> Any:
     if type(like) in _PYTHON:
         return type(like)(read_leaf(dataset).item())
     if _is_key(like):
-        return jax.random.wrap_key_data(jnp.array(dataset[()]), impl=str(dataset.attrs["implementation"]))
+        return jax.random.wrap_key_data(jnp.array(dataset[()]), impl=text(dataset.attrs["implementation"]))
     if isinstance(like, np.ndarray | np.generic):
         return read_leaf(dataset)[()] if isinstance(like, np.generic) else read_leaf(dataset)
     if getattr(like, "committed", like.sharding is not None):
@@ -119,10 +119,10 @@ def save(path: str | os.PathLike, tree: Any, meta: dict, keep: int = 2) -> None:
 
     Raises OSError when the disk is full, with the MiB needed and free; the older checkpoints are then as they were.
     """
-    leaves, text = named_leaves(tree), json.dumps(meta, default=lambda value: value.tolist())
-    nbytes = sum(stored_bytes(leaf) for leaf in leaves.values()) + stored_bytes(text)
+    leaves, described = named_leaves(tree), json.dumps(meta, default=lambda value: value.tolist())
+    nbytes = sum(stored_bytes(leaf) for leaf in leaves.values()) + stored_bytes(described)
     with reserved_hdf5(path, nbytes, keep) as file:
-        file["meta"] = text
+        write_dataset(file, "meta", described)
         group = file.create_group("state")
         for name, leaf in leaves.items():
             write_leaf(group, name, leaf)
@@ -150,7 +150,7 @@ def _newest(path: str | os.PathLike, read):
 
 
 def _meta(file: Any) -> dict:
-    return json.loads(file["meta"].asstr()[()])
+    return json.loads(text(file["meta"]))
 
 
 def read_meta(path: str | os.PathLike) -> dict:

@@ -1,8 +1,10 @@
 """HDF5 files of our own kinds (result, checkpoint) that notice every flipped bit, and are opened without trust.
 
 Numbers lie in chunks with a Fletcher-32 checksum, which HDF5 compares when it reads them. Everything without one (names,
-attributes, strings) is covered by a CRC-32 in the root attribute `content_crc32`. The root attributes `format` and
-`format_version` say what the file is. Opening follows no link and no external storage, and lets nothing be larger than the file.
+attributes, texts) is covered by a CRC-32 in the root attribute `content_crc32`. Texts have a fixed length: those of variable
+length lie in HDF5's global heap, which has no checksum, and one flipped bit of it makes HDF5 2.0 turn for ever. The root
+attributes `format` and `format_version` say what the file is. Opening follows no link and no external storage, and lets nothing
+be larger than the file.
 """
 
 import contextlib
@@ -44,16 +46,35 @@ def stored_bytes(value: Any) -> int:
     return 4096 + count * (math.prod(chunk) * itemsize + 64)
 
 
+def _fixed(value: Any) -> Any:
+    """Text (or a list of texts) with a fixed length, UTF-8; anything else as it is."""
+    if not isinstance(value, str) and not (isinstance(value, list) and value and isinstance(value[0], str)):
+        return value
+    data = np.char.encode(np.asarray(value), "utf-8")
+    return data.astype(h5py.string_dtype("utf-8", max(data.itemsize, 1)))
+
+
+def set_attributes(item: Any, **attributes: Any) -> None:
+    for name, value in attributes.items():
+        item.attrs[name] = _fixed(value)
+
+
 def write_dataset(group: h5py.Group, name: str, value: Any, **attributes: Any) -> h5py.Dataset:
-    """An array in checksummed chunks (a scalar as one element), or a string; with attributes."""
+    """An array in checksummed chunks (a scalar as one element), or a text; with attributes."""
     if isinstance(value, str):
-        dataset = group.create_dataset(name, data=value)
+        dataset = group.create_dataset(name, data=_fixed(value))
     else:
         array = np.atleast_1d(np.asarray(value))
         how = {"chunks": chunk_shape(array.shape, array.itemsize), "fletcher32": True} if array.size else {}
         dataset = group.create_dataset(name, data=array, **how)
-    dataset.attrs.update(attributes)
+    set_attributes(dataset, **attributes)
     return dataset
+
+
+def text(value: Any) -> str:
+    """The text of an attribute or of a dataset."""
+    data = value[()] if isinstance(value, h5py.Dataset) else value
+    return data.decode() if isinstance(data, bytes) else str(data)
 
 
 def _children(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
@@ -75,23 +96,26 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
             waiting.extend(_children(item, path))
 
 
-def _is_text(item: h5py.Dataset) -> bool:
-    return item.dtype.kind == "S" or h5py.check_string_dtype(item.dtype) is not None
-
-
 def _guard(path: str, item: h5py.Dataset, file_bytes: float) -> None:
     if item.external or item.is_virtual:
         raise OSError(f"`{path}` lies in another file")
-    if item.dtype.kind not in "biufc" and not _is_text(item):
-        raise OSError(f"`{path}` has dtype {item.dtype}; expected numbers or text")
+    if item.dtype.kind not in "biufcS":
+        raise OSError(f"`{path}` has dtype {item.dtype}; expected numbers or text of a fixed length")
     if item.nbytes > file_bytes or (item.compression, item.scaleoffset) != (None, None):
         raise OSError(f"`{path}` declares {item.nbytes} bytes in a file of {file_bytes}")
 
 
 def _bytes(value: Any) -> bytes:
     array = np.asarray(value)
-    data = repr(array.tolist()).encode() if array.dtype.kind in "OSU" else array.tobytes()
-    return f"{array.dtype.str if array.dtype.kind not in 'OSU' else 'text'}{array.shape}".encode() + data
+    return f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
+
+
+def _attributes(path: str, item: Any) -> Iterator[tuple[str, Any]]:
+    for name in sorted(item.attrs):
+        if item.attrs.get_id(name).dtype.kind not in "biufcS":
+            raise OSError(f"attribute `{path}@{name}` holds neither numbers nor text of a fixed length")
+        if path or name != _CRC:
+            yield name, item.attrs[name]
 
 
 def _checksum(file: h5py.File, file_bytes: float) -> int:
@@ -99,8 +123,8 @@ def _checksum(file: h5py.File, file_bytes: float) -> int:
     crc = 0
     for path, item in _walk(file):
         crc = zlib.crc32(path.encode("utf-8", "surrogateescape"), crc)
-        for name in sorted(set(item.attrs) - ({_CRC} if not path else set())):
-            crc = zlib.crc32(name.encode("utf-8", "surrogateescape") + _bytes(item.attrs[name]), crc)
+        for name, value in _attributes(path, item):
+            crc = zlib.crc32(name.encode("utf-8", "surrogateescape") + _bytes(value), crc)
         if isinstance(item, h5py.Dataset):
             _guard(path, item, file_bytes)
             crc = zlib.crc32(f"{item.dtype}{item.shape}{item.fletcher32}".encode(), crc)
@@ -111,15 +135,18 @@ def _checksum(file: h5py.File, file_bytes: float) -> int:
 
 def seal(file: h5py.File, kind: str, version: int) -> None:
     """Say what the file is, and close it with a checksum; nothing may be changed afterwards."""
-    file.attrs.update({"format": kind, "format_version": np.int32(version)})
-    file.attrs[_CRC] = np.uint32(_checksum(file, math.inf))
+    set_attributes(file, format=kind, format_version=np.int32(version))
+    set_attributes(file, **{_CRC: np.uint32(_checksum(file, math.inf))})
 
 
 def _demand_kind(path: str, file: Any, kind: str, version: int) -> None:
-    found, number = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
+    attributes = dict(_attributes("", file))
+    found, number = (
+        text(attributes.get("format", "file of another program")),
+        attributes.get("format_version", 0),
+    )
     if found != kind:
-        what = f"is a {found}" if isinstance(found, str) else "was not written by jxrecon"
-        raise InputError(f"{path}: {what}; expected a {kind}.")
+        raise InputError(f"{path}: is a {found}; expected a {kind}.")
     if number > version:
         raise InputError(
             f"{path}: `format_version` is {number}, this jxrecon reads up to {version}; install a newer jxrecon."
@@ -137,7 +164,10 @@ def _demand_hdf5(path: str) -> int:
 
 
 def _damaged(path: str, error: Exception) -> OSError:
-    return OSError(f"{path}: damaged: {(str(error).splitlines() or [type(error).__name__])[0]}")
+    reason = (
+        str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    )  # its text is quoted twice
+    return OSError(f"{path}: damaged: {(reason.splitlines() or [type(error).__name__])[0]}")
 
 
 def _opened(path: str, kind: str, version: int) -> h5py.File:
