@@ -22,6 +22,8 @@ About 10 minutes with all peers and 2 without; `--fast` is a check of the script
 import argparse
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -30,9 +32,10 @@ from pathlib import Path
 import numpy as np
 import peers
 from contest import CPU, WALL, Contestant, contest, machine, median, ratio
-from simulated_set import write_set
 
 HERE = Path(__file__).resolve().parent
+# The package of this checkout, installed or not.
+PACKAGE = {"PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Setup:
     """What is measured on, and how long."""
 
     data: Path
-    peers: Path | None
+    peer_folder: Path | None
     python: dict[str, str]
     device: str
     epochs: int
@@ -56,7 +59,7 @@ class Setup:
     @property
     def environment(self) -> dict[str, str]:
         cold = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
-        return cold | ({"JAX_PLATFORMS": "cpu"} if self.device == "cpu" else {})
+        return PACKAGE | cold | ({"JAX_PLATFORMS": "cpu"} if self.device == "cpu" else {})
 
     def jxrecon(self, name: str, batch: int, *options: str, cores: int = 1) -> Contestant:
         script = str(HERE / "jxrecon_ptychography.py")
@@ -68,12 +71,21 @@ class Setup:
         count, size = frames_of(self.data)[:2]
         script = str(HERE / "fft_floor.py")
         group = "2" if self.device == "cpu" else "100"
-        options = ("--frames", str(count), "--size", str(size), "--group", group, "--epochs", str(self.epochs))
+        options = (
+            "--frames",
+            str(count),
+            "--size",
+            str(size),
+            "--group",
+            group,
+            "--epochs",
+            str(self.epochs),
+        )
         command = (sys.executable, script, *options)
         return Contestant("FFTs alone", command, 1 if self.device == "cpu" else 0, self.environment)
 
     def others(self, which: Sequence[peers.Peer], batch: int) -> list[Contestant]:
-        folder = self.peers if self.device == "cpu" else None
+        folder = self.peer_folder if self.device == "cpu" else None
         return peers.contestants(which, folder, self.python, self.data, batch, self.epochs)
 
 
@@ -102,6 +114,17 @@ def frames_of(data: Path) -> tuple[int, int, int]:
     """(frames, v, u) of a set in the plain layout (NPZ)."""
     with np.load(data) as arrays:
         return arrays["intensity"].shape
+
+
+def repeated(data: Path, folder: Path, copies: int) -> Path:
+    """The same set with its frames and positions `copies` times over."""
+    with np.load(data) as arrays:
+        more = dict(arrays)
+    for name in ("intensity", "positions_px"):
+        more[name] = np.concatenate([more[name]] * copies)
+    scan = {"positions_true", "flux_true"}
+    np.savez(folder / "repeated.npz", **{k: v for k, v in more.items() if k not in scan})
+    return folder / "repeated.npz"
 
 
 def subpixel(setup: Setup, folder: Path) -> tuple[dict, list[Answer]]:
@@ -157,14 +180,12 @@ def memory(setup: Setup, folder: Path) -> tuple[dict, list[Answer]]:
     """Peak memory against batch size, on the set repeated until the largest batch is one epoch."""
     count, v, u = frames_of(setup.data)
     low, high = setup.memory_batches[0], setup.memory_batches[-1]
-    copies = str(max(1, -(-high // count)))
-    runs = [
-        setup.jxrecon(f"batch {b}", b, "--copies", copies, "--epochs", "2") for b in setup.memory_batches
-    ]
+    more = dataclasses.replace(setup, data=repeated(setup.data, folder, -(-high // count)), epochs=2)
+    runs = [more.jxrecon(f"batch {b}", b) for b in setup.memory_batches]
     turns = contest(runs, folder, 1)
-    peaks = [median(turns[f"batch {b}"], "peak_memory_mb") for b in (low, high)]
-    frames_mb = (high - low) * v * u * 4 / 2**20
-    growth = None if None in peaks else (peaks[1] - peaks[0]) / frames_mb  # pyright: ignore[reportOptionalOperand]
+    least, most = (median(turns[f"batch {b}"], "peak_memory_mb") for b in (low, high))
+    frames_mb = (high - low) * v * u * 4 / 1e6
+    growth = None if least is None or most is None else (most - least) / frames_mb
     question = f"growth of the peak, batch {low} to {high}, in frames of the batch ({frames_mb:.0f} MB)"
     return turns, [Answer(question, growth, 1.0, False)]
 
@@ -202,11 +223,19 @@ def arguments() -> argparse.Namespace:
 PARTS = (subpixel, integer, two_cores, memory)
 
 
+def simulated(folder: Path, fast: bool) -> Path:
+    """A set of 100 frames of 128 x 128, or a small one; made by a process of its own, which takes its memory with it."""
+    path = folder / "simulated.npz"
+    size = ("--count", "20", "--size", "48") if fast else ()
+    command = [sys.executable, str(HERE / "simulated_set.py"), str(path), *size]
+    subprocess.run(command, check=True, env={**os.environ, **PACKAGE, "JAX_PLATFORMS": "cpu"})
+    return path
+
+
 def prepared(a: argparse.Namespace, folder: Path) -> Setup:
-    data = a.data.resolve() if a.data else write_set(folder / "set.npz", small=a.fast)
     return Setup(
-        data=data,
-        peers=a.peers.resolve() if a.peers else None,
+        data=a.data.resolve() if a.data else simulated(folder, a.fast),
+        peer_folder=a.peers.resolve() if a.peers else None,
         python=peers.interpreters(a.python),
         device=a.device,
         epochs=2 if a.fast else a.epochs,
