@@ -41,6 +41,8 @@ def assemble(
     _check_extent(positions, geometry, source)
     origin = (positions.max(0) + positions.min(0)) / 2 if centred else np.zeros(2)
     guess, origin = _guess(scan, preprocess, frames, origin, positions, geometry.probe_shape)
+    if scan.rescale_probe and "probe" in guess:
+        guess["probe"] = guess["probe"] * np.sqrt(seen.totals.mean() / np.sum(np.abs(guess["probe"]) ** 2))
     metadata = {
         **scan.metadata,
         "format": scan.format,

@@ -83,7 +83,7 @@ def _squares(frames: np.ndarray, binning: int) -> np.ndarray:
 def hot_pixels(mean: np.ndarray, mask: np.ndarray, threshold: float, floor: float) -> np.ndarray:
     """Pixels whose mean count exceeds `threshold` times the median of the 5 x 5 pixels around (at least `floor`)."""
     around = ndimage.median_filter(np.where(mask, mean, 0), size=5, mode="nearest")
-    return np.logical_and(mask, mean > threshold * np.maximum(around, floor))
+    return mask & np.greater(mean, threshold * np.maximum(around, floor))
 
 
 def dead_pixels(mean: np.ndarray, mask: np.ndarray, floor: float) -> np.ndarray:

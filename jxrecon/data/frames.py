@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import InputError
+from .dataset import GuardedDataset
 from .hazards import GIB
-from .hdf5 import GuardedDataset
 
 BLOCK_BYTES = 32 * 2**20
 

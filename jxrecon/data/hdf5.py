@@ -14,6 +14,7 @@ import hdf5plugin
 import numpy as np
 
 from ..errors import InputError
+from .dataset import MAX_TEXT, GuardedDataset, attribute_of
 from .hazards import (
     Limits,
     Refused,
@@ -27,50 +28,10 @@ from .hazards import (
 
 REAL, COMPLEX = "fiub", "fiubc"
 MAX_LINKS = 16
-MAX_TEXT = 2**20
 MAX_LISTED = 2000
 
 # Importing hdf5plugin registers the filters that detectors use (bitshuffle, LZ4, Zstandard, Blosc).
 FILTERS = hdf5plugin.FILTERS
-
-
-class GuardedDataset:
-    """A dataset that has passed the checks. `read` is thread-safe (h5py serialises the library)."""
-
-    def __init__(self, where: str, dataset: h5py.Dataset, file: "GuardedFile"):
-        self.where, self._dataset, self._file = where, dataset, file
-        self.shape: tuple[int, ...] = tuple(int(n) for n in dataset.shape)
-        self.dtype: np.dtype = dataset.dtype
-        self.chunks: tuple[int, ...] | None = None if dataset.is_virtual else dataset.chunks
-        self.is_virtual: bool = dataset.is_virtual
-
-    def read(self, selection=()) -> np.ndarray:
-        with naming(self.where):
-            return np.asarray(self._dataset[selection])
-
-    def attribute(self, name: str) -> str | float | None:
-        """Text or number of an attribute, None where there is none."""
-        return _attribute(self.where, self._dataset, name)
-
-    def filters(self) -> list[str]:
-        """Names of the compression filters."""
-        plist = self._dataset.id.get_create_plist()
-        found = [plist.get_filter(k) for k in range(plist.get_nfilters())]
-        return [f[3].decode("utf-8", "replace").split(";")[0] or str(f[0]) for f in found]
-
-
-def _attribute(where: str, node, name: str) -> str | float | None:
-    with naming(f"{where}@{name}"):
-        if name not in node.attrs:
-            return None
-        kind = node.attrs.get_id(name)
-        if kind.get_storage_size() > MAX_TEXT:
-            raise Refused(f"declares {kind.get_storage_size()} bytes")
-        value = node.attrs[name]
-        value = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size else value
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "replace")
-        return value if isinstance(value, str) else float(value)
 
 
 class GuardedFile:
@@ -180,7 +141,7 @@ class GuardedFile:
                 self._find(name)
             except KeyError:
                 raise InputError(f"{where}: missing{self._nearest(name)}.") from None
-            return GuardedDataset(where, self._checked(name, kinds, at_once)[0], self)
+            return GuardedDataset(where, self._checked(name, kinds, at_once)[0])
 
     def array(self, name: str, kinds: str = REAL) -> np.ndarray:
         """A whole dataset."""
@@ -209,7 +170,15 @@ class GuardedFile:
     def attribute(self, name: str, key: str) -> str | float | None:
         with naming(self.where(name)):
             file, node = self._find(name)
-        return _attribute(file.where(name), node, key)
+        return attribute_of(file.where(name), node, key)
+
+    def attribute_array(self, name: str, key: str) -> np.ndarray:
+        """Numbers of an attribute."""
+        with naming(f"{self.where(name)}@{key}"):
+            node = self._find(name)[1]
+            if key not in node.attrs or node.attrs.get_id(key).get_storage_size() > MAX_TEXT:
+                raise Refused("missing or too long")
+            return np.asarray(node.attrs[key], np.float64).reshape(-1)
 
     def has(self, name: str) -> bool:
         """Whether the path leads to something; a link to a missing file is an error, not an absence."""

@@ -28,6 +28,7 @@ class Scan:
     object_centre       the object's pixel (y, x) that position (0, 0) puts under the centre of the probe; None: the middle of
                         the object lies under the middle of the scan
     names               datasets of the frames and of the positions, for messages
+    rescale_probe       the probe's scale is the program's own: bring sum |probe|^2 to the mean counts of a frame
     metadata            what else the file says, plain values
     """
 
@@ -42,6 +43,7 @@ class Scan:
     probe: np.ndarray | None = None
     object: np.ndarray | None = None
     object_centre: tuple[float, float] | None = None
+    rescale_probe: bool = False
     names: tuple[str, str] = ("frames", "positions")
     metadata: dict = dataclasses.field(default_factory=dict)
 
