@@ -13,7 +13,6 @@ import dataclasses
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -88,17 +87,6 @@ def short(record: dict) -> str:
     if "failed" in record:
         return f"failed: {record['failed']}"
     return f"{record[CPU]:.4f} CPU s, {record[WALL]:.4f} s wall per epoch, load {record['load_average']:.1f}"
-
-
-def median(turns: Sequence[dict], key: str) -> float | None:
-    """Median over the turns that have a number under `key`; None when none has."""
-    values = [record[key] for record in turns if isinstance(record.get(key), int | float)]
-    return statistics.median(values) if values else None
-
-
-def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """A quotient, or None where either is not known."""
-    return numerator / denominator if numerator is not None and denominator else None
 
 
 def machine() -> dict:

@@ -31,7 +31,8 @@ from pathlib import Path
 
 import numpy as np
 import peers
-from contest import CPU, WALL, Contestant, contest, machine, median, ratio
+from answers import Answer, median, ratio, table
+from contest import CPU, WALL, Contestant, contest, machine
 
 HERE = Path(__file__).resolve().parent
 # The package of this checkout, installed or not.
@@ -87,27 +88,6 @@ class Setup:
     def others(self, which: Sequence[peers.Peer], batch: int) -> list[Contestant]:
         folder = self.peer_folder if self.device == "cpu" else None
         return peers.contestants(which, folder, self.python, self.data, batch, self.epochs)
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """One question's figure beside what would be good; `at_least` says on which side of it good lies."""
-
-    question: str
-    figure: float | None
-    good: float
-    at_least: bool
-
-    @property
-    def met(self) -> bool | None:
-        if self.figure is None:
-            return None
-        return self.figure >= self.good if self.at_least else self.figure <= self.good
-
-    def __str__(self) -> str:
-        figure = "not measured" if self.figure is None else f"{self.figure:.3g}"
-        side, verdict = (">=" if self.at_least else "<="), {None: "", True: "yes", False: "NO"}[self.met]
-        return f"{self.question:<72} {figure:>12}  {side} {self.good:<5g} {verdict}"
 
 
 def frames_of(data: Path) -> tuple[int, int, int]:
@@ -188,22 +168,6 @@ def memory(setup: Setup, folder: Path) -> tuple[dict, list[Answer]]:
     growth = None if least is None or most is None else (most - least) / frames_mb
     question = f"growth of the peak, batch {low} to {high}, in frames of the batch ({frames_mb:.0f} MB)"
     return turns, [Answer(question, growth, 1.0, False)]
-
-
-def table(turns: dict, clock: str) -> str:
-    """Contestants with the median and the range of their turns, and the ratio to the first."""
-    first = median(next(iter(turns.values())), clock)
-    lines = [
-        f"  {'':<22}{'CPU s/epoch':>12}{'wall s/epoch':>14}{'ratio':>8}{'peak MB':>9}{'R':>8}{'phase':>8}"
-    ]
-    for name, records in turns.items():
-        figures = [median(records, key) for key in (CPU, WALL)]
-        figures += [ratio(median(records, clock), first)]
-        figures += [median(records, key) for key in ("peak_memory_mb", "amp_rfactor", "phase_rmse_rad")]
-        widths, forms = (12, 14, 8, 9, 8, 8), ("{:.4f}", "{:.4f}", "{:.2f}", "{:.0f}", "{:.4f}", "{:.4f}")
-        cells = ["" if f is None else form.format(f) for f, form in zip(figures, forms)]
-        lines.append(f"  {name:<22}" + "".join(cell.rjust(width) for cell, width in zip(cells, widths)))
-    return "\n".join(lines)
 
 
 def arguments() -> argparse.Namespace:
