@@ -47,12 +47,12 @@ def pixel_of(y: Float[np.ndarray, " v"], x: Float[np.ndarray, " u"]) -> float:
 
 
 def chord(radius: float, distance: Float[np.ndarray, "v u"], pixel: float) -> Float[np.ndarray, "v u"]:
-    """Path 2 sqrt(R^2 - d^2) through a ball, averaged over one pixel along the radius.
+    """Path 2 sqrt(R^2 - d^2) through a ball, averaged over one pixel.
 
-    The mean of sqrt(s)+ over an interval of width h about s is ((s + h/2)+^(3/2) - (s - h/2)+^(3/2)) 2 / (3 h), with
-    s = R^2 - d^2 and h = 2 d pixel.
+    The mean of sqrt(s)+ over an interval of width h about s is ((s + h/2)+^(3/2) - (s - h/2)+^(3/2)) 2 / (3 h). Along the radius
+    h = 2 d pixel; s = R^2 - d^2 - pixel^2 / 6, as the mean of a squared distance over a pixel is larger than at its centre.
     """
-    s = radius**2 - distance**2
+    s = radius**2 - distance**2 - pixel**2 / 6
     h = np.maximum(2 * distance, 0.1 * pixel) * pixel
     upper, lower = np.maximum(s + h / 2, 0), np.maximum(s - h / 2, 0)
     return 4 / (3 * h) * (upper * np.sqrt(upper) - lower * np.sqrt(lower))
