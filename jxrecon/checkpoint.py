@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import InputError
+from .numerics.tree import dotted
 from .sealed import open_sealed, seal, set_attributes, stored_bytes, text, write_dataset
 from .storage import plain, reserved_hdf5
 
@@ -41,11 +42,11 @@ def _kind(leaf: Any) -> str:
     return _PYTHON.get(type(leaf)) or str(getattr(leaf, "dtype", type(leaf).__name__))
 
 
-def named_leaves(tree: Any) -> dict[str, Any]:
+def savable_leaves(tree: Any) -> dict[str, Any]:
     """Dotted path -> leaf, for arrays, typed random keys and Python's numbers; None is no leaf."""
     leaves = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
+        name = dotted(path) or "value"
         if type(leaf) not in _PYTHON and not hasattr(leaf, "dtype"):
             raise ValueError(
                 f"leaf `{name}` is a {type(leaf).__name__}; only arrays and numbers can be saved."
@@ -119,7 +120,7 @@ def save(path: str | os.PathLike, tree: Any, meta: dict, keep: int = 2) -> None:
 
     Raises OSError when the disk is full, with the MiB needed and free; the older checkpoints are then as they were.
     """
-    leaves, described = named_leaves(tree), json.dumps(meta, default=lambda value: value.tolist())
+    leaves, described = savable_leaves(tree), json.dumps(meta, default=lambda value: value.tolist())
     nbytes = sum(stored_bytes(leaf) for leaf in leaves.values()) + stored_bytes(described)
     with reserved_hdf5(path, nbytes, keep) as file:
         write_dataset(file, "meta", described)
@@ -167,7 +168,7 @@ def load(
     their number when it was saved). config_hash: compared with `meta["config_hash"]`, unless forced. Raises InputError that
     names what differs: leaf, shape, type, configuration, format version.
     """
-    names, structure = named_leaves(like), jax.tree.structure(like)
+    names, structure = savable_leaves(like), jax.tree.structure(like)
 
     def read(file: Any, name: str) -> tuple[Any, dict]:
         meta = _meta(file)
