@@ -17,13 +17,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "jxrecon"
 # Imports point to the same line or to one above it.
 LAYERS = [
-    {"errors", "spelling", "storage", "sealed", "signals", "progress"},
+    {"errors", "spelling", "storage", "sealed", "provenance", "signals", "progress"},
     {"numerics", "geometry"},
     {"kernels", "parameters", "measurement"},
     {"objective", "noise"},
     {"forward", "priors", "data", "twin", "gauge"},
     {"batches", "schedules", "optimisers", "projections"},
-    {"classical", "initial", "analysis", "optimise", "result", "checkpoint", "devices"},
+    {"classical", "initial", "analysis", "optimise", "nexus", "result", "checkpoint", "devices"},
     {"figures", "targets", "validate", "config_files", "hydra_node", "config", "run_folder", "runtime"},
     {"run", "outcome"},
     {"sweep"},
