@@ -5,7 +5,7 @@ for what it did not measure are still in them. `preprocess` turns them into the 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .hazards import GIB
 BLOCK_BYTES = 32 * 2**20
 
 
+@runtime_checkable
 class AbstractRawFrames(Protocol):
     """Frames before preprocessing."""
 
