@@ -49,9 +49,7 @@ class Scan(eqx.Module):
         )
 
 
-def moved(
-    field: Complex[Array, "*batch v u"], shift: Float[Array, "2"]
-) -> Complex[Array, "*batch v u"]:
+def moved(field: Complex[Array, "*batch v u"], shift: Float[Array, "2"]) -> Complex[Array, "*batch v u"]:
     """The field Fourier-shifted by `shift` pixels (y, x)."""
     ramps = shift_ramps(shift, field.shape[-2:])  # pyright: ignore[reportArgumentType]
     return ifft2(ramped(far_field(field), ramps))
@@ -92,9 +90,7 @@ class Misfit(eqx.Module):
         return jnp.sum(self.difference) / jnp.sum(self.amplitude)
 
 
-def constrained(
-    waves: Complex[Array, "mode v u"], frame: Scan
-) -> tuple[Complex[Array, "mode v u"], Misfit]:
+def constrained(waves: Complex[Array, "mode v u"], frame: Scan) -> tuple[Complex[Array, "mode v u"], Misfit]:
     """The nearest exit waves with the measured amplitudes, and how far these were from the model's."""
     detected = to_detector(waves, frame)
     model = jnp.sum(intensity(detected), axis=0)
@@ -120,7 +116,5 @@ class AbstractEngine(eqx.Module):
         probe: Complex[Array, "mode v u"],
         *,
         key: PRNGKeyArray,
-    ) -> tuple[
-        Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]
-    ]:
+    ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         """Object, probe, and the R-factor met in each iteration. All frames stay on the device."""

@@ -1,6 +1,6 @@
 """Least-squares maximum likelihood: steepest descent in mini-batches with step lengths in closed form.
 
-chi_jm = psi'_jm - psi_jm is what the exit waves lack (psi' from `engine.constrained`: a gradient step of the amplitude likelihood).
+chi_jm = psi'_jm - psi_jm is what the exit waves lack (psi' of `engine.constrained`: a step of the amplitude likelihood).
 A batch gives one direction for the object and one for the probe, each divided by its illumination,
 
     dO   = sum_jm conj(P_jm) chi_jm / (sum_jm |P_jm|^2 + d max),   dP_m = sum_j conj(O_j) chi_jm / (sum_j |O_j|^2 + d max),
@@ -98,15 +98,11 @@ def lsq_ml_update(
     by_object = cut_all(d_object, frames.corners, shape)[:, None] * probes  # pyright: ignore[reportArgumentType]
     by_probe = jax.vmap(moved, (None, 0))(d_probe, frames.fractions) * patches
     ridge = settings.coupling
-    steps = jax.vmap(lambda *x: best_steps(*x, ridge))(missing, by_object, by_probe)
+    steps = jax.vmap(lambda c, a, b: best_steps(c, a, b, ridge))(missing, by_object, by_probe)
     steps = settings.relaxation * steps
-    weighted = paste_all(
-        jnp.zeros_like(object.real), steps[:, 0, None, None] * shines, frames.corners
-    )
+    weighted = paste_all(jnp.zeros_like(object.real), steps[:, 0, None, None] * shines, frames.corners)
     illumination = paste_all(jnp.zeros_like(object.real), shines, frames.corners)
-    object = object + d_object * weighted / jnp.maximum(
-        illumination, 1e-6 * jnp.max(illumination)
-    )
+    object = object + d_object * weighted / jnp.maximum(illumination, 1e-6 * jnp.max(illumination))
     probe = probe + d_probe * jnp.sum(steps[:, 1] * weight) / jnp.sum(weight)
     misfit = Misfit(misfit.difference * weight, misfit.amplitude * weight)
     return object, probe, misfit
@@ -120,7 +116,9 @@ def _accelerated(new, change, previous, velocity, momentum: float):
     return new + velocity, velocity
 
 
-def batches(count: int, size: int, key: PRNGKeyArray) -> tuple[Int[Array, "batch frame"], Float[Array, "batch frame"]]:
+def batches(
+    count: int, size: int, key: PRNGKeyArray
+) -> tuple[Int[Array, "batch frame"], Float[Array, "batch frame"]]:
     """Frame numbers in random order and weights; the last batch is filled up with frames of weight 0."""
     rows = -(-count // size)
     order = jax.random.permutation(key, count)
@@ -151,8 +149,8 @@ def lsq_ml(
 
         def body(here, batch):
             index, weight = batch
-            *here, misfit = lsq_ml_update(scan[index], weight, *here, settings, free)
-            return tuple(here), misfit
+            *changed, misfit = lsq_ml_update(scan[index], weight, here[0], here[1], settings, free)
+            return tuple(changed), misfit
 
         index, weight = batches(count, size, key)
         new, misfit = jax.lax.scan(body, old, (index, weight.astype(object.real.dtype)))
@@ -195,9 +193,7 @@ class LsqMl(AbstractEngine):
         probe: Complex[Array, "mode v u"],
         *,
         key: PRNGKeyArray,
-    ) -> tuple[
-        Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]
-    ]:
+    ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         settings = Settings(self.relaxation, self.damping, self.coupling, self.momentum)
         run = eqx.filter_jit(lsq_ml)
         return run(

@@ -37,9 +37,7 @@ class Settings(eqx.Module):
 
 
 def _divided(change, brightness, regularisation):
-    return change / (
-        (1 - regularisation) * brightness + regularisation * jnp.max(brightness)
-    )
+    return change / ((1 - regularisation) * brightness + regularisation * jnp.max(brightness))
 
 
 def pie_update(
@@ -59,9 +57,7 @@ def pie_update(
         jnp.sum(intensity(here), axis=0),
         settings.object_regularisation,
     )
-    d_probe = _divided(
-        jnp.conj(patch) * change, intensity(patch), settings.probe_regularisation
-    )
+    d_probe = _divided(jnp.conj(patch) * change, intensity(patch), settings.probe_regularisation)
     object = paste(object, settings.object_step * d_patch, frame.corners)
     step = settings.probe_step * update_probe
     return object, probe + step * moved(d_probe, -frame.fractions), misfit
@@ -83,10 +79,11 @@ def pie(
     def epoch(state, xs):
         iteration, key = xs
 
-        def body(state, number):
-            free = jnp.asarray(iteration >= probe_start, object.real.dtype)
-            *state, misfit = pie_update(scan[number], *state, settings, free)
-            return tuple(state), misfit
+        free = jnp.asarray(iteration >= probe_start, object.real.dtype)
+
+        def body(here, number):
+            *changed, misfit = pie_update(scan[number], here[0], here[1], settings, free)
+            return tuple(changed), misfit
 
         state, misfit = jax.lax.scan(body, state, jax.random.permutation(key, count))
         return state, misfit.r_factor
@@ -111,9 +108,7 @@ class Epie(AbstractEngine):
         probe: Complex[Array, "mode v u"],
         *,
         key: PRNGKeyArray,
-    ) -> tuple[
-        Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]
-    ]:
+    ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         settings = Settings(self.object_step, self.probe_step, 1.0, 1.0)
         run = eqx.filter_jit(pie)
         return run(
@@ -144,9 +139,7 @@ class Rpie(AbstractEngine):
         probe: Complex[Array, "mode v u"],
         *,
         key: PRNGKeyArray,
-    ) -> tuple[
-        Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]
-    ]:
+    ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         settings = Settings(
             self.object_step,
             self.probe_step,
