@@ -28,6 +28,8 @@ class Block(eqx.Module):
 
     intensity: Float[Array, "frame v u"]
     mask: Bool[Array, "v u"]
+    fold: Int[Array, "v u"]
+    folds: Int[Array, ""]
     level: Float[Array, ""]
 
 
@@ -55,8 +57,17 @@ class Chunk(eqx.Module):
 
 def batch(block: Block, step: Steps) -> Batch:
     """The batch of one step (a row of `Steps`), cut from a block."""
-    intensity = block.intensity[step.local]
-    return Batch(step.view, step.index, intensity, step.weight, block.mask, step.scale, block.level)
+    return Batch(
+        view=step.view,
+        index=step.index,
+        intensity=block.intensity[step.local],
+        weight=step.weight,
+        mask=block.mask,
+        fold=block.fold,
+        folds=block.folds,
+        scale=step.scale,
+        level=block.level,
+    )
 
 
 def arranged(frames: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -66,10 +77,16 @@ def arranged(frames: np.ndarray, geometry: Geometry) -> np.ndarray:
     return np.fft.ifftshift(frames, axes=(-2, -1))
 
 
-def held_out_pixels(mask: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """A random `fraction` of the good pixels, (v, u) bool: the fit never sees them, the held-out R-factor only them."""
-    chosen = np.random.default_rng([seed, 0x4E1D]).random(mask.shape) < fraction
-    return mask & chosen
+def fold_of_pixels(shape: tuple[int, int], fraction: float, seed: int) -> tuple[np.ndarray, int]:
+    """A random fold, 0 to 1/fraction - 1, for every pixel of a frame (v, u), and the number of folds.
+
+    Frame j keeps the pixels of fold j mod folds from the fit. Another frame needs them, so that what belongs to the detector
+    (its background) is still learnt everywhere. Without a fraction every pixel is in fold -1, which no frame holds out.
+    """
+    if fraction <= 0:
+        return np.full(shape, -1, np.int32), 1
+    folds = max(2, round(1 / fraction))
+    return np.random.default_rng([seed, 0x4E1D]).integers(0, folds, shape, np.int32), folds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +95,8 @@ class Batches:
 
     batch_size: frames per step. order: 'random', or 'compact' for neighbours. devices: the scan is cut into so many shards,
     and each batch takes its share from every one of them. resident_gib: what the frames may take on the devices; a larger
-    data set streams in blocks of a third of that. held_out: fraction of the pixels that are kept from the fit.
+    data set streams in blocks of a third of that. held_out: fraction of the pixels that are kept from the fit, other
+    ones in every frame.
     """
 
     measurements: dict[str, tuple[Geometry, Measurement]]
@@ -106,12 +124,6 @@ class Batches:
         n, v, u = measurement.frames.shape
         fits = self.resident_gib * 2**30 / (v * u * np.dtype(self.dtype).itemsize)
         return n if n <= fits else max(self.batch_size, int(fits / 3))
-
-    def mask(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(fitted, held out) pixels of a measurement, (v, u), beam at the centre."""
-        _, measurement = self.measurements[name]
-        held = held_out_pixels(measurement.mask, self.held_out, self.seed)
-        return measurement.mask & ~held, held
 
     def level(self, name: str) -> float:
         """Mean count of a good pixel, from at most 64 frames spread over the scan."""
@@ -162,10 +174,12 @@ class Batches:
             return self._kept[name]
         geometry, measurement = self.measurements[name]
         frames = arranged(measurement.frames.read(np.concatenate(shards)), geometry)
-        mask = arranged(self.mask(name)[0], geometry)
+        fold, folds = fold_of_pixels(geometry.frame_shape, self.held_out, self.seed)
         block = Block(
             jnp.asarray(_equal_shards(frames, shards), self.dtype),
-            jnp.asarray(mask),
+            jnp.asarray(arranged(measurement.mask, geometry)),
+            jnp.asarray(arranged(fold, geometry)),
+            jnp.asarray(folds, jnp.int32),
             jnp.asarray(self.level(name), self.dtype),
         )
         if self._block_count(name) == 1:

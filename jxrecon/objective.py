@@ -24,8 +24,9 @@ class Batch(eqx.Module):
     """Some views and some frames of each: what one step of the optimiser sees of one measurement.
 
     intensity: photon counts, laid out as the forward model predicts them (in the far field the beam is at the corner),
-    negative where not measured. weight: 1 for a frame, 0 for padding. mask: True for pixels that are fitted. scale: frames of
-    the whole scan / sum of the weights over all devices. level: mean count of a pixel.
+    negative where not measured. weight: 1 for a frame, 0 for padding. mask: True for good pixels, of which frame j keeps those
+    of fold j mod folds out of the fit. scale: frames of the whole scan / sum of the weights over all devices. level: mean
+    count of a pixel.
     """
 
     view: Int[Array, " view"]
@@ -33,6 +34,8 @@ class Batch(eqx.Module):
     intensity: Float[Array, "view frame v u"]
     weight: Float[Array, "view frame"]
     mask: Bool[Array, "v u"]
+    fold: Int[Array, "v u"]
+    folds: Int[Array, ""]
     scale: Float[Array, ""]
     level: Float[Array, ""]
 
@@ -104,7 +107,7 @@ class DataTerm(AbstractTerm):
     def __call__(self, parameters: Parameters, batch: dict[str, Batch]) -> Float[Array, ""]:
         here = batch[self.measurement]
         views = (here.view, here.index, here.intensity, here.weight)
-        constants = (here.mask, here.level)
+        constants = (here.mask, here.fold, here.folds, here.level)
         if here.view.shape[0] == 1:
             total = self._view(parameters, jax.tree.map(lambda x: x[0], views), constants)
         else:
@@ -121,20 +124,27 @@ class DataTerm(AbstractTerm):
             corners,
             shared,
             frames,
-            (intensity, weight),
+            (intensity, weight, index),
             constants,
             window=self.model.window,
             group=self.model.group,
         )
 
     def _frame(self, patch, shared, frame, datum, constants):
-        (intensity, weight), (mask, level) = datum, constants
+        (intensity, weight, index), (mask, fold, folds, level) = datum, constants
         predicted = self.model.predict(patch, shared, frame)
         # The inputs are masked, not the result: 0 * NaN would still poison the gradient.
-        valid = mask & (intensity >= 0)
+        fitted = fitted_pixels(intensity, mask) & (fold != index % folds)
         zero = jnp.zeros((), predicted.dtype)
-        values = self.noise(jnp.where(valid, predicted, zero), jnp.where(valid, intensity, zero), level)
+        values = self.noise(jnp.where(fitted, predicted, zero), jnp.where(fitted, intensity, zero), level)
         return weight * jnp.sum(values)
+
+
+def fitted_pixels(
+    intensity: Float[Array, "*frame v u"], mask: Bool[Array, "v u"]
+) -> Bool[Array, "*frame v u"]:
+    """Good pixels of the detector that were measured in this frame."""
+    return mask & (intensity >= 0)
 
 
 class Objective(eqx.Module):

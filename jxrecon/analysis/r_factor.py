@@ -67,13 +67,13 @@ class RFactor(eqx.Module):
 def r_factor(
     predicted: Float[Array, "*frame v u"],
     measured: Float[Array, "*frame v u"],
-    fitted: Bool[Array, "v u"],
-    heldout: Bool[Array, "v u"],
+    fitted: Bool[Array, "..."],
+    heldout: Bool[Array, "..."],
     weight: Float[Array, "*frame"] | None = None,
 ) -> RFactor:
     """Sums of a block of frames, laid out alike; negative measured counts were not measured.
 
-    weight: 1 for a frame, 0 for padding. Usable under `jit` and inside a scan; add blocks with `+`."""
+    fitted, heldout: (v, u) or (frame, v, u). weight: 1 for a frame, 0 for padding. Usable under `jit` and inside a scan; add blocks with `+`."""
     valid = measured >= 0
     counts = jnp.where(valid, measured, jnp.zeros_like(measured))
     model = jnp.maximum(predicted, jnp.zeros_like(predicted))

@@ -1,0 +1,98 @@
+"""How well the present unknowns explain the measured frames: predictions, and R-factors of the whole scan.
+
+Frames are taken from the same blocks as the fit, so that a data set that streams is evaluated streaming.
+"""
+
+import dataclasses
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .analysis.r_factor import RFactor, r_factor
+from .batches import Batches, Block, Steps, batch
+from .kernels.patches import cut_all
+from .objective import AbstractForwardModel, Batch, DataTerm, Objective, fitted_pixels
+from .parameters import Parameters
+
+
+def predict(
+    model: AbstractForwardModel,
+    parameters: Parameters,
+    view: Int[Array, ""],
+    index: Int[Array, " frame"],
+) -> Float[Array, "frame v u"]:
+    """Expected counts of some frames of one view, laid out as the model predicts them."""
+    canvas, shared = model.prepare(parameters, view)
+    corners, frames = model.frames(parameters, index, canvas)
+    patches = cut_all(canvas, corners, model.window)
+    return jax.vmap(model.predict, in_axes=(0, None, 0))(patches, shared, frames)
+
+
+def _of_batch(term: DataTerm, parameters: Parameters, here: Batch) -> RFactor:
+    """Sums over a batch, one frame in memory at a time."""
+
+    def of_view(view, index, intensity, weight):
+        def of_frame(one):
+            number, counts, w = one
+            expected = predict(term.model, parameters, view, number[None])
+            good = fitted_pixels(counts, here.mask)
+            held = good & (here.fold == number % here.folds)
+            return r_factor(expected, counts[None], (good & ~held)[None], held[None], w[None])
+
+        return _added(jax.lax.map(of_frame, (index, intensity, weight)))
+
+    return _added(jax.vmap(of_view)(here.view, here.index, here.intensity, here.weight))
+
+
+def _added(sums: RFactor) -> RFactor:
+    return jax.tree.map(lambda x: jnp.sum(x, axis=0), sums)
+
+
+@eqx.filter_jit
+def _of_chunk(term: DataTerm, parameters: Parameters, block: Block, steps: Steps) -> RFactor:
+    return _added(jax.lax.map(lambda step: _of_batch(term, parameters, batch(block, step)), steps))
+
+
+def _on_one_device(block: Block, steps: Steps, devices: int) -> Steps:
+    """Steps whose local numbers count through all shards of a block."""
+    rows, width = block.intensity.shape[0] // devices, steps.local.shape[2]
+    shard = jnp.arange(width, dtype=steps.local.dtype) // (width // devices)
+    return dataclasses.replace(steps, local=steps.local + shard * rows)
+
+
+def r_factors(objective: Objective, parameters: Parameters, batches: Batches) -> dict[str, dict[str, float]]:
+    """Term name -> `r_factor`, `r_factor_heldout`, `r_factor_noise` of every data term, over one epoch of frames."""
+    terms = {n: t for n, t in objective.terms.items() if isinstance(t, DataTerm)}
+    sums: dict[str, list[RFactor]] = {name: [] for name in terms}
+    for chunk in batches.chunks(0, 1):
+        for name, term in terms.items():
+            block, steps = chunk.blocks[term.measurement], chunk.steps[term.measurement]
+            steps = _on_one_device(block, steps, batches.devices)
+            sums[name].append(_of_chunk(term, parameters, block, steps))
+    return {name: functools.reduce(RFactor.__add__, parts).metrics() for name, parts in sums.items()}
+
+
+def example_frames(
+    term: DataTerm, parameters: Parameters, batches: Batches, count: int = 3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(numbers, measured, predicted) of `count` frames spread over the scan, (frame, v, u), beam at the centre."""
+    geometry, measurement = batches.measurements[term.measurement]
+    total = measurement.scan_count
+    numbers = np.unique(np.linspace(0, total - 1, min(count, total)).astype(int))
+    predicted = np.stack(
+        [
+            np.asarray(
+                predict(
+                    term.model, parameters, jnp.asarray(measurement.view[j]), jnp.asarray([j], jnp.int32)
+                )[0]
+            )
+            for j in numbers
+        ]
+    )
+    if geometry.regime == "far_field":
+        predicted = np.fft.fftshift(predicted, axes=(-2, -1))
+    return numbers, measurement.frames.read(numbers), predicted
