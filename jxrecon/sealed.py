@@ -55,6 +55,7 @@ def _fixed(value: Any) -> Any:
 
 
 def set_attributes(item: Any, **attributes: Any) -> None:
+    """Numbers and texts as attributes of a group, a dataset or the file."""
     for name, value in attributes.items():
         item.attrs[name] = _fixed(value)
 
@@ -96,7 +97,7 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
             waiting.extend(_children(item, path))
 
 
-def _guard(path: str, item: h5py.Dataset, file_bytes: float) -> None:
+def _guard(path: str, item: h5py.Dataset, file_bytes: float | int) -> None:
     if item.external or item.is_virtual:
         raise OSError(f"`{path}` lies in another file")
     if item.dtype.kind not in "biufcS":
@@ -118,7 +119,7 @@ def _attributes(path: str, item: Any) -> Iterator[tuple[str, Any]]:
             yield name, item.attrs[name]
 
 
-def _checksum(file: h5py.File, file_bytes: float) -> int:
+def _checksum(file: h5py.File, file_bytes: float | int) -> int:
     """CRC-32 of all that HDF5 does not check by itself; refuses what a file of ours cannot hold."""
     crc = 0
     for path, item in _walk(file):
@@ -143,7 +144,7 @@ def _demand_kind(path: str, file: Any, kind: str, version: int) -> None:
     attributes = dict(_attributes("", file))
     found, number = (
         text(attributes.get("format", "file of another program")),
-        attributes.get("format_version", 0),
+        int(attributes.get("format_version", 0)),
     )
     if found != kind:
         raise InputError(f"{path}: is a {found}; expected a {kind}.")
@@ -195,7 +196,7 @@ def open_sealed(path: str | os.PathLike, kind: str, version: int) -> Iterator[h5
         file = _opened(path, kind, version)
     except (InputError, FileNotFoundError, PermissionError):
         raise
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError) as error:
         raise _damaged(path, error) from error
     with file:
         try:
