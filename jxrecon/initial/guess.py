@@ -6,7 +6,7 @@ Flux is 1, positions are the nominal ones. Frames are read a few at a time, and 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Num
 
 from ..errors import InputError
 from ..geometry import Geometry
@@ -21,9 +21,14 @@ from .objects import Flat
 FIRST_WEIGHT = 1e-2  # of the variations in a frame: not zero, where their gradient vanishes
 
 
+def as_real(values: Num[np.ndarray, "..."] | Num[Array, "..."]) -> Float[Array, "..."]:
+    """Real array of JAX's default precision."""
+    return jnp.asarray(values, jnp.result_type(float))
+
+
 def nominal_positions(measurement: Measurement) -> Positions:
     """Positions as they were measured."""
-    nominal = jnp.asarray(measurement.positions_px, jnp.result_type(float))
+    nominal = as_real(measurement.positions_px)
     return Positions(nominal, jnp.zeros_like(nominal), jnp.zeros(4, nominal.dtype))
 
 
@@ -93,7 +98,7 @@ class Guess(AbstractInitial):
             return Probe(on_device(modes))
         variations = np.stack([random_variations(each, self.variations, rng) for each in modes])
         weights = FIRST_WEIGHT * rng.standard_normal((measurement.scan_count, self.variations))
-        return Probe(on_device(modes), on_device(variations), jnp.asarray(weights, jnp.result_type(float)))
+        return Probe(on_device(modes), on_device(variations), as_real(weights))
 
     def _background(self, geometry: Geometry, means: list[MeanFrame]) -> Float[Array, "v u"] | None:
         if self.background is None:
