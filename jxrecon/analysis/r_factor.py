@@ -73,7 +73,9 @@ def r_factor(
 ) -> RFactor:
     """Sums of a block of frames, laid out alike; negative measured counts were not measured.
 
-    fitted, heldout: (v, u) or (frame, v, u). weight: 1 for a frame, 0 for padding. Usable under `jit` and inside a scan; add blocks with `+`."""
+    fitted, heldout: (v, u) or (frame, v, u). weight: 1 for a frame, 0 for padding.
+    Usable under `jit` and inside a scan; add blocks with `+`.
+    """
     valid = measured >= 0
     counts = jnp.where(valid, measured, jnp.zeros_like(measured))
     model = jnp.maximum(predicted, jnp.zeros_like(predicted))

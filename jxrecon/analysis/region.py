@@ -25,9 +25,12 @@ def coverage(
 
 
 def illuminated(light: Float[np.ndarray, "y x"], fraction: float | int = 0.1) -> Bool[np.ndarray, "y x"]:
-    """Pixels whose coverage is at least `fraction` of its intensity-weighted mean."""
+    """Pixels whose coverage is at least `fraction` of its intensity-weighted mean, without holes and frayed edges."""
     typical = np.sum(light**2) / max(np.sum(light), np.finfo(float).tiny)
-    return light >= fraction * typical if typical > 0 else np.zeros(light.shape, bool)
+    if not typical > 0:
+        return np.zeros(light.shape, bool)
+    whole = ndimage.binary_fill_holes(light >= fraction * typical)
+    return np.asarray(ndimage.binary_opening(whole, ndimage.generate_binary_structure(2, 1), iterations=2))
 
 
 def central(shape: tuple[int, int], fraction: float | int) -> Bool[np.ndarray, "y x"]:

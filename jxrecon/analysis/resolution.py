@@ -38,6 +38,22 @@ class RingCorrelation:
     correlation: np.ndarray
     count: np.ndarray
 
+    def curves(self) -> dict[str, np.ndarray]:
+        """Everything by name, with both thresholds: what a result file keeps."""
+        thresholds = {"half_bit": self.threshold(0.5), "one_bit": self.threshold(1.0)}
+        return {**dataclasses.asdict(self), **thresholds}
+
+    def metrics(self, pixel_size_m: float) -> dict[str, float]:
+        """Half periods where the curve meets either threshold, in pixels and nanometres; 1.0 px is Nyquist."""
+        half, one = self.half_period_px(0.5), self.half_period_px(1.0)
+        nm = pixel_size_m * 1e9
+        return {
+            "frc_half_bit_px": half,
+            "frc_half_bit_nm": half * nm,
+            "frc_one_bit_px": one,
+            "frc_one_bit_nm": one * nm,
+        }
+
     def threshold(self, bits: float | int) -> np.ndarray:
         """Correlation (ring,) at which a ring carries this much information: 0.5 or 1 bit."""
         return bit_threshold(self.count, bits)

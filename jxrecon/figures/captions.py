@@ -1,0 +1,53 @@
+"""What the numbers and the figures of a report mean, in the words that the report shows."""
+
+# name -> (unit, meaning); the order is that of the table
+METRICS: dict[str, tuple[str, str]] = {
+    "r_factor": ("", "Σ|√model − √measured| / Σ√measured over the pixels that were fitted"),
+    "r_factor_heldout": ("", "the same over pixels that the fit never saw: tells whether more unknowns were needed"),
+    "r_factor_noise": ("", "what counting noise alone would give: a fit below it follows the noise"),
+    "frc_half_bit_px": ("px", "resolved half period of two independent halves, half-bit threshold; 1 is Nyquist"),
+    "frc_half_bit_nm": ("nm", "the same as a length; the full period is twice as long"),
+    "frc_one_bit_px": ("px", "resolved half period at the one-bit threshold"),
+    "frc_one_bit_nm": ("nm", "the same as a length"),
+    "phase_rmse_rad": ("rad", "rms phase difference to the known truth, middle 55 %, gauge removed"),
+    "amplitude_rmse": ("", "rms difference of the transmission's modulus to the known truth"),
+    "position_rms_px": ("px", "rms distance of the positions to the known truth, common shift removed"),
+    "seconds_per_epoch": ("s", "wall time of one pass over all frames, median, without compilation"),
+    "peak_memory_mb": ("MB", "largest resident memory of the process"),
+    "epochs": ("", "passes over all frames"),
+}  # fmt: skip
+
+# stem of the file -> (heading, caption)
+CAPTIONS: dict[str, tuple[str, str]] = {
+    "object_phase": (
+        "Object: phase",
+        "Phase of the transmission; matter is dark (negative). The offset and the linear ramp, which ptychography cannot "
+        "determine, are taken out. Tinted: hardly lit by the scan.",
+    ),
+    "object_amplitude": (
+        "Object: amplitude",
+        "Modulus of the transmission, up to a common factor; 1 is no absorption.",
+    ),
+    "probe_modes": (
+        "Probe",
+        "Incoherent modes of the illumination, orthogonal, strongest first: hue is phase, brightness is amplitude (each mode "
+        "at its own scale). Per cent: share of the photons.",
+    ),
+    "scan_positions": (
+        "Scan positions",
+        "Nominal positions of the probe and the corrections that were found, enlarged; their common shift is no correction "
+        "and is left out.",
+    ),
+    "shot_flux": ("Flux", "Intensity of each shot, in the order of the scan and over the specimen."),
+    "patterns": (
+        "Measured and predicted frames",
+        "Counts on one logarithmic scale, and the difference in standard deviations of the counting noise. Grey: not "
+        "measured. A good fit leaves white noise, of rms 1 where there are counts.",
+    ),
+    "loss": ("Objective", "Value of every term of the objective, times its weight, in nats."),
+    "ring_correlation": (
+        "Resolution",
+        "Fourier ring correlation of two independent reconstructions, each from every second frame, registered. Resolved is "
+        "what lies left of the crossing.",
+    ),
+}
