@@ -67,6 +67,7 @@ def parser(verb: str, description: str) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.add_argument("--version", action="store_true", help="print the version and stop")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     made.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="let configs name its Modules"

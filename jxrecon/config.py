@@ -118,7 +118,11 @@ def checked_overrides(composer: Any, overrides: Sequence[str]) -> list[str]:
     """Overrides as Hydra wants them; raises `InputError` for a name that does not exist."""
     from .hydra_node import parse
 
-    groups, values = composer.split(parse(overrides))
+    parsed = parse(overrides)
+    swept = [o.input_line for o in parsed if o.is_sweep_override()]
+    if swept:
+        raise InputError(f"`{swept[0]}` gives several values: `-m` runs them all, `[a,b]` is a list.")
+    groups, values = composer.split(parsed)
     chosen = [str(o.input_line) for o in groups]
     with one_line("config"):
         base = composer.compose(chosen)
@@ -161,7 +165,8 @@ def _valued(override: Any, base: Any) -> str:
     if not override.is_delete() and key in arguments:
         return f"+{line}"
     near = nearest(key, [*known, *arguments])
-    raise InputError(f"`{key}` is no key of this config" + (f"; the nearest is `{near}`." if near else "."))
+    hint = f"; the nearest is `{near}`" if near else ""
+    raise InputError(f"`{key}` is no key of this config{hint} (a new entry is added with `+{key}=...`).")
 
 
 def _arguments_beside(tree: Any, key: str) -> list[str]:
@@ -214,6 +219,8 @@ def one_line(name: str) -> Iterator[None]:
 
 
 def _missing_file(error: Any) -> str:
-    """ "`experiment=siemens` does not exist; the nearest is `siemens_star`"."""
+    """A file of a group that does not exist, with the nearest one that does."""
     group, _, name = (error.missing_cfg_file or "?").rpartition("/")
+    if group == "hydra/launcher":
+        return f"the launcher `{name}` is not installed; it comes with `pip install 'jxrecon[sweeps]'`."
     return f"there is no `{group}={name}`{suggestion(name, error.options or [])}."

@@ -103,10 +103,24 @@ class Composer:
         groups: list[Override] = []
         values: list[Override] = []
         for override in overrides:
-            name = override.key_or_group
+            name = self._full_name(override)
             is_group = "/" in name or bool(loader.get_group_options(name)) or name in ("experiment", "sweep")
             (groups if is_group else values).append(override)
         return groups, values
+
+    def _full_name(self, override: Override) -> str:
+        """The group's name; `noise=poisson` is put right to the one place that has a `noise`."""
+        name, places = override.key_or_group, self.known["runtime"]["choices"]
+        here = [place.partition("@")[2] for place in places if place.startswith(f"{name}@")]
+        if here and name not in places and override.package is None:
+            if len(here) > 1:
+                raise InputError(
+                    f"`{override.input_line}`: say which one, {' or '.join(f'`{name}@{p}`' for p in here)}."
+                )
+            line = str(override.input_line)
+            override.package = here[0]
+            override.input_line = line.replace(name, f"{name}@{here[0]}", 1)
+        return name
 
     def compose(self, overrides: Sequence[str], multirun: bool = False) -> DictConfig:
         """Composed config whose `hydra` node has passed `check_node`."""
@@ -168,7 +182,7 @@ def _check_override(override: Override, text: str) -> None:
             raise InputError(f"`{text}` is not on the list{suggestion(value, valid)}.")
     elif key.split(".")[0].split("/")[0] == "hydra":
         if not _is_free(key) or key.endswith("_target_"):
-            raise InputError(f"`{key}` cannot be set{suggestion(key, FREE)}.")
+            raise InputError(f"`{key}` cannot be set; of Hydra's own settings {', '.join(FREE)} can.")
     elif ("/" in key or "." not in key) and (".." in value or value.startswith(("/", "~"))):
         raise InputError(f"`{text}`: a config is chosen by its name, not by a path (see `--config-dir`).")
 

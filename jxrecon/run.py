@@ -25,7 +25,7 @@ from .geometry import Geometry
 from .initial.first_guess import AbstractInitial
 from .measurement import Measurement
 from .objective import DataTerm, Objective
-from .optimise import FitState, NonFiniteError, begin, fit
+from .optimise import FitState, NonFiniteError, begin, fit, group
 from .optimisers import AbstractOptimiser
 from .parameters import Parameters
 from .progress import Progress
@@ -134,7 +134,9 @@ def prepare(job: Reconstruction) -> Pieces:
         held_out=job.held_out,
         dtype=dtype,
     )
-    return Pieces(job, measurements, objective, first_guess(job, objective, measurements), batches)
+    parameters = first_guess(job, objective, measurements)
+    group(parameters, list(job.free()))  # names what is no parameter before anything is written
+    return Pieces(job, measurements, objective, parameters, batches)
 
 
 def first_guess(

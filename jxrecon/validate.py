@@ -121,7 +121,7 @@ def _check_scalar(value, annotation, where):
 def _check_list(value, annotation, where, trusted):
     origin, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     if _is_array(annotation) or annotation is np.ndarray:
-        return [check(v, Any if isinstance(v, list) else float, f"{where}[{i}]") for i, v in enumerate(value)]
+        return _check_numbers(value, annotation, where)
     if not (inspect.isclass(origin) and issubclass(origin, Sequence) and not issubclass(origin, str)):
         raise _wrong(value, annotation, where)
     if origin is tuple and arguments and arguments[-1] is not Ellipsis:
@@ -134,6 +134,18 @@ def _check_list(value, annotation, where, trusted):
         check(v, kind, f"{where}[{i}]", trusted) for i, (v, kind) in enumerate(zip(value, kinds, strict=True))
     ]
     return tuple(items) if origin is not list else items
+
+
+def _check_numbers(value, annotation, where):
+    """A nested list of numbers with as many levels as the annotation has axes, when it says."""
+    try:
+        found = np.asarray(value, float)
+    except (ValueError, TypeError):
+        raise _wrong(value, annotation, where) from None
+    names = getattr(annotation, "dim_str", "...").split()
+    if not any("..." in name or "*" in name for name in names) and found.ndim != len(names):
+        raise _wrong(value, annotation, where)
+    return value
 
 
 def _check_mapping(value, annotation, where, trusted):
@@ -152,11 +164,20 @@ def _check_union(value, annotation, where, trusted):
             return check(value, alternative, where, trusted)
         except InputError as error:
             errors.append((alternative, error))
-    # Of a node, the alternative it was meant for tells best what is wrong with it.
-    structured = [e for a, e in errors if isinstance(value, (Mapping, list)) and a is not type(None)]
-    if len(structured) == 1:
-        raise structured[0]
+    # The alternative that the value was meant for tells best what is wrong with it.
+    meant = [e for a, e in errors if _meant_for(value, a)]
+    if len(meant) == 1:
+        raise meant[0]
     raise _wrong(value, annotation, where)
+
+
+def _meant_for(value, annotation):
+    kind = typing.get_origin(annotation) or annotation
+    if isinstance(value, Mapping) and "_target_" in value:
+        return _is_module(kind)
+    return (
+        inspect.isclass(kind) and isinstance(value, (Mapping, list)) and issubclass(kind, (Mapping, Sequence))
+    )
 
 
 def _check_untyped(value, where, trusted):
