@@ -73,7 +73,8 @@ def _orientation(preprocess: Preprocess) -> int:
     return preprocess.orientation or 0
 
 
-def _pipeline(scan: Scan, preprocess: Preprocess, centre, source: str) -> Pipeline:
+def pipeline_of(scan: Scan, preprocess: Preprocess, centre, source: str) -> Pipeline:
+    """The way of a scan's raw frames to counts; `centre` is the beam on the raw frame, None for the frame's middle."""
     shape = scan.frames.shape[1:]
     mask = np.ones(shape, bool) if scan.mask is None else check_mask(scan.mask, shape, source)
     if preprocess.mask is not None:
@@ -102,14 +103,14 @@ def _frames(scan, preprocess, instrument, numbers, source) -> PreprocessedFrames
     near = (instrument.regime or scan.geometry.regime) == "near_field"
     centre = preprocess.centre if preprocess.centre is not None else scan.centre
     if centre == "found":
-        plain = dataclasses.replace(_pipeline(scan, preprocess, middle, source), orientation=0, binning=1)
+        plain = dataclasses.replace(pipeline_of(scan, preprocess, middle, source), orientation=0, binning=1)
         whole = PreprocessedFrames(
             scan.frames, dataclasses.replace(plain, start=(0, 0), size=shape), numbers, source
         )
         centre = beam_centre(survey(whole, SAMPLE).mean, whole.mask)
     elif centre is None:
         centre = None if near else middle
-    pipeline = _pipeline(scan, preprocess, centre, source)
+    pipeline = pipeline_of(scan, preprocess, centre, source)
     return PreprocessedFrames(scan.frames, pipeline, numbers, source, drop_empty=preprocess.drop_empty_frames)
 
 

@@ -7,10 +7,10 @@ from .eiger import frame_names
 from .hazards import regular_file
 from .hdf5 import GuardedFile
 from .instrument import Instrument
-from .nxcxi import NXcxi, find_entry
+from .nxcxi import Nxcxi, find_entry
 from .plain import Plain, is_npz
 from .preprocess import Preprocess
-from .ptychoshelves import PtychoShelves
+from .ptychoshelves import Ptychoshelves
 from .ptyd import Ptyd
 from .reader import AbstractReader
 from .scan import Scan
@@ -18,9 +18,9 @@ from .scan import Scan
 READERS: dict[str, type[AbstractReader]] = {
     "plain": Plain,
     "cxi": CXI,
-    "nxcxi": NXcxi,
+    "nxcxi": Nxcxi,
     "ptyd": Ptyd,
-    "ptychoshelves": PtychoShelves,
+    "ptychoshelves": Ptychoshelves,
 }
 # Formats that need more than a path.
 ASK = {

@@ -72,7 +72,7 @@ def bin_counts(frames: np.ndarray, binning: int) -> np.ndarray:
 
 def bin_mask(mask: np.ndarray, binning: int) -> np.ndarray:
     """A binned pixel is good when all its pixels are."""
-    return mask if binning == 1 else _squares(mask, binning).all(axis=(-3, -1))
+    return mask if binning == 1 else np.asarray(_squares(mask, binning).all(axis=(-3, -1)))
 
 
 def _squares(frames: np.ndarray, binning: int) -> np.ndarray:

@@ -75,7 +75,15 @@ def translations(file: GuardedFile, name: str) -> np.ndarray:
     return moves * (metres(unit, file.where(name)) if isinstance(unit, str) else 1.0)
 
 
-class NXcxi(AbstractReader):
+def _pixels(file: GuardedFile, name: str, pitch: str) -> float:
+    """A beam centre in pixels; the definition asks for a length, most writers give pixels."""
+    unit, step = file.attribute(name, "units"), length(file, pitch)
+    if isinstance(unit, str) and unit.lower() not in ("px", "pixel", "pixels", "") and step:
+        return file.scalar(name) * metres(unit, file.where(name)) / step
+    return file.scalar(name)
+
+
+class Nxcxi(AbstractReader):
     """Reads NXcxi_ptycho and NXptycho; `entry` None takes the first entry with such a definition."""
 
     path: str
@@ -126,5 +134,8 @@ class NXcxi(AbstractReader):
         names = [f"{detector}/beam_center_{axis}" for axis in "yx"]
         if not all(file.has(name) for name in names):
             return None
-        v, u = (file.scalar(name) for name in names)
+        v, u = (
+            _pixels(file, name, f"{detector}/{axis}_pixel_size")
+            for name, axis in zip(names, "yx", strict=True)
+        )
         return (v, u) if 0 < v < shape[0] and 0 < u < shape[1] else None

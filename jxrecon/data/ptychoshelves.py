@@ -202,7 +202,7 @@ def _geometry(file: GuardedFile, shape: tuple[int, int]) -> FileGeometry:
     return FileGeometry(found.get("lambda"), found.get("z"), pitch)
 
 
-class PtychoShelves(AbstractReader):
+class Ptychoshelves(AbstractReader):
     """Reads prepared data, or a result together with its frames; `frames_path` names the prepared file where the result's link
     to it is broken. `number` is the scan within the file, from 0."""
 

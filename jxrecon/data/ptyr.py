@@ -1,7 +1,7 @@
 """PtyPy's results, `.ptyr`: object, probe and refined positions as a first guess for frames from another file.
 
 content/obj/<ID>/data (layer, y, x), _psize, _origin (2,) m; content/probe/<ID>/data (mode, v, u); content/positions/<ID>
-(scan, 2) m, (y, x). A point r of the specimen is pixel (r - _origin) / _psize, and a window of n pixels has its pixel n // 2 there.
+(scan, 2) m, (y, x). A point r of the specimen is pixel (r - _origin) / _psize; a window of n pixels has its pixel n // 2 there.
 Several scans may share one storage.
 """
 
