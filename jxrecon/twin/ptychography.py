@@ -14,10 +14,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Complex, Float
 
+from ..data.write import write_plain
 from ..forward.optics import incoherent_modes, with_power
 from ..geometry import HC_KEV_M, Geometry
-from ..sealed import stored_bytes, write_dataset
-from ..storage import reserved_hdf5
+from ..measurement import ArrayFrames, single_view
 from .detector import NOT_MEASURED, PhotonCounter
 from .diffraction import FINER, band_limited, far_field_pattern, fine_axes, near_field_pattern
 from .illumination import AbstractIllumination, ZonePlate
@@ -148,18 +148,16 @@ class SimulatedPtychography(eqx.Module):
         return scalars
 
     def write(self, path: str | os.PathLike, seed: int = 0) -> None:
-        """Simulate and write the plain layout, HDF5 or, by its ending, NPZ; whole or not at all."""
-        write_plain(path, self.simulate(seed))
-
-
-def write_plain(path: str | os.PathLike, arrays: dict[str, Any]) -> None:
-    """Arrays, numbers and strings under their names."""
-    if os.fspath(path).endswith(".npz"):
-        np.savez(path, **arrays)
-        return
-    with reserved_hdf5(path, sum(stored_bytes(value) for value in arrays.values())) as file:
-        for name, value in arrays.items():
-            write_dataset(file, name, value)
+        """Simulate and write the plain layout, HDF5 or NPZ by the ending; whole or not at all."""
+        arrays = self.simulate(seed)
+        measurement = single_view(
+            ArrayFrames(arrays["intensity"]),
+            arrays["positions_px"],
+            mask=arrays["mask"],
+            probe=arrays["probe"],
+        )
+        truth = {name: value for name, value in arrays.items() if name.endswith("_true")}
+        write_plain(path, self.geometry, measurement, **truth)
 
 
 def shot_intensities(rng: np.random.Generator, count: int, rms: float) -> Float[np.ndarray, " scan"]:
