@@ -192,7 +192,7 @@ class Batches:
         dealt = [deal(shard, counts, measurement, self.order, rng) for shard in shards]
         width = max(len(frames) for batches in dealt for frames in batches)
         shuffle = rng.permutation(sum(counts.values()))
-        rows_of = [padded(b, width, s[0]) for b, s in zip(dealt, shards, strict=True)]
+        rows_of = [padded(b, width, int(s[0])) for b, s in zip(dealt, shards, strict=True)]
         local = [np.searchsorted(s, rows) for s, (rows, _) in zip(shards, rows_of, strict=True)]
         index = np.concatenate([rows for rows, _ in rows_of], axis=1)[shuffle]
         weight = np.concatenate([w for _, w in rows_of], axis=1)[shuffle].astype(self.dtype)

@@ -160,6 +160,7 @@ def begin(parameters: Parameters, optimisers: Mapping[str, AbstractOptimiser], e
     free, _ = _split(parameters, labels)
     units = natural_units(parameters)
     memory = descent_of(optimisers, labels, epochs).init(_over(free, _split(units, labels)[0]))
+    memory = jax.tree.map(jnp.copy, memory)  # leaves that share a buffer could not be donated
     return FitState(parameters, memory, units, 0, 0)
 
 

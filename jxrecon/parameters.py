@@ -68,7 +68,8 @@ def natural_units(parameters: Parameters) -> Parameters:
     """One number per leaf: the size of a change that matters, in which learning rates are given.
 
     Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
-    0.6 degrees), flux 1, background the root of the brightest pixel's share of a flat frame.
+    0.6 degrees), flux 1, background the mean amplitude of the probe. Rounded to powers of two, so that going to natural units and
+    back changes no bit.
     """
     peak = jnp.max(jnp.abs(parameters.probe.modes))
     units = {
@@ -77,6 +78,9 @@ def natural_units(parameters: Parameters) -> Parameters:
         "positions.affine": 0.01,
         "background": jnp.sqrt(jnp.mean(jnp.abs(parameters.probe.modes) ** 2)),
     }
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(units.get(dotted(path), 1.0), leaf.real.dtype), parameters
-    )
+
+    def rounded(path, leaf):
+        unit = jnp.asarray(units.get(dotted(path), 1.0), leaf.real.dtype)
+        return jnp.exp2(jnp.round(jnp.log2(unit)))
+
+    return jax.tree_util.tree_map_with_path(rounded, parameters)
