@@ -20,6 +20,8 @@ from .config_files import check_interpolations, check_text, read_text
 from .errors import InputError
 from .spelling import nearest, suggestion
 
+MISSING = "???"
+
 
 @dataclasses.dataclass(frozen=True)
 class Composed:
@@ -100,7 +102,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
     tree = without_hydra(cfg)
     check_interpolations(OmegaConf.to_container(tree, resolve=False))  # pyright: ignore[reportArgumentType]
     with one_line("config"):
-        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+        plain = OmegaConf.to_container(tree, resolve=True)
     return Composed(absolute_paths(plain), run_dir, choices.get("experiment"), list(overrides))
 
 
@@ -139,7 +141,8 @@ def absolute_paths(tree: Any) -> Any:
 def _absolute(value: Any) -> Any:
     if isinstance(value, list):
         return [_absolute(v) for v in value]
-    return os.path.abspath(os.path.expanduser(value)) if isinstance(value, str) and value else value
+    named = isinstance(value, str) and value not in ("", MISSING)
+    return os.path.abspath(os.path.expanduser(value)) if named else value
 
 
 def dotted(tree: Any, where: str = "") -> Iterator[str]:
@@ -193,7 +196,7 @@ def _plain(cfg: Any) -> Any:
 
     if isinstance(cfg, Container):
         with one_line("config"):
-            return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+            return OmegaConf.to_container(cfg, resolve=True)
     return cfg
 
 
@@ -201,7 +204,7 @@ def _plain(cfg: Any) -> Any:
 def one_line(name: str) -> Iterator[None]:
     """Turns what Hydra, OmegaConf and YAML raise into one-line `InputError`s."""
     from hydra.errors import HydraException, MissingConfigException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+    from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
     try:
@@ -210,9 +213,6 @@ def one_line(name: str) -> Iterator[None]:
             yield
     except MissingConfigException as error:
         raise InputError(_missing_file(error)) from error
-    except MissingMandatoryValue as error:
-        key = getattr(error, "full_key", None) or "a value"
-        raise InputError(f"`{key}` is missing; give it as `{key}=VALUE`.") from error
     except (HydraException, OmegaConfBaseException, YAMLError, KeyError, RecursionError) as error:
         cause = error.__cause__ or error
         raise InputError(f"{name}: {' '.join(str(cause).split())}") from error

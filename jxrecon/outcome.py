@@ -1,15 +1,26 @@
 """What a finished reconstruction leaves: metrics, result, figures, report."""
 
+import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import run_folder
+from . import result, run_folder
+from .config import dumps
+from .evaluate import example_frames, r_factors
+from .figures.draw import draw
+from .figures.report import write_report
+from .objective import DataTerm
 from .optimise import FitState
+from .provenance import provenance
+from .result import Result
 from .run_folder import RunFolder
 from .runtime import peak_memory_mb
 from .storage import write_json_atomically
+
+NOT_TERMS = ("epoch", "chunk", "step", "seconds")
 
 
 def timing(records: list[dict[str, Any]]) -> dict[str, float]:
@@ -21,15 +32,64 @@ def timing(records: list[dict[str, Any]]) -> dict[str, float]:
     return {"seconds_per_epoch": float(np.median(seconds[1:] or seconds)) * per_epoch}
 
 
-def finish(pieces: Any, folder: RunFolder, cfg: Mapping[str, Any], state: FitState) -> dict[str, float]:
-    """Write metrics.json, result.h5, figures and report; returns the metrics."""
+def losses(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Value of every term in the last epoch, as `loss_<term>`."""
+    last = records[-1] if records else {}
+    return {f"loss_{name}": value for name, value in last.items() if name not in NOT_TERMS}
+
+
+def fits(pieces: Any, state: FitState) -> dict[str, float]:
+    """R-factors: plain names for a single data term, `r_factor_<...>.<term>` for several."""
+    found = r_factors(pieces.objective, state.parameters, pieces.batches)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return {f"{name}.{term}": value for term, values in found.items() for name, value in values.items()}
+
+
+def history(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """metrics.jsonl as curves."""
+    names = [name for name in (records[-1] if records else {}) if name not in ("chunk", "seconds")]
+    return {n: np.asarray([r.get(n) if r.get(n) is not None else np.nan for r in records]) for n in names}
+
+
+def finish(
+    pieces: Any, folder: RunFolder, cfg: Mapping[str, Any], state: FitState, correlation: Any
+) -> Result:
+    """Write result.h5, figures, report.html and metrics.json, in this order."""
     records = run_folder.read_metrics(folder.path)
-    last = {f"loss_{k}": v for k, v in _terms(records[-1] if records else {}).items()}
-    metrics = {"epochs": state.epoch, **last, **timing(records), "peak_memory_mb": peak_memory_mb()}
+    geometry, measurement = next(iter(pieces.measurements.values()))
+    curves, resolution = {}, {"frc_half_bit_px": float("nan")}
+    if correlation is not None:
+        curves = correlation.curves()
+        resolution = correlation.metrics(float(np.mean(geometry.pixel_size_m)))
+    term = next(t for t in pieces.objective.terms.values() if isinstance(t, DataTerm))
+    numbers, measured, predicted = example_frames(term, state.parameters, pieces.batches)
+    metrics = {
+        "epochs": state.epoch,
+        **fits(pieces, state),
+        **resolution,
+        **losses(records),
+        **timing(records),
+    }
+    metrics["peak_memory_mb"] = peak_memory_mb()
+    made = Result(
+        parameters=state.parameters,
+        geometry=getattr(term.model, "geometry", None) or geometry,
+        metrics=metrics,
+        history=history(records),
+        frc=curves,
+        images={"measured": measured, "predicted": predicted},
+        config=dumps(cfg),
+        provenance=provenance(cfg.get("seed"), example_frames=[int(n) for n in numbers]),
+        source=measurement.source,
+    )
+    result.write(made, folder.path / "result.h5")
+    show(made, folder.path)
     write_json_atomically(folder.path / "metrics.json", metrics)
-    folder.status("finished")
-    return metrics
+    return made
 
 
-def _terms(record: Mapping[str, Any]) -> dict[str, float]:
-    return {k: v for k, v in record.items() if k not in ("epoch", "chunk", "step", "seconds")}
+def show(made: Result, folder: Path) -> None:
+    """Figures and report of a result, into its run folder."""
+    pictures = draw(made, folder / "figures")
+    write_report(dataclasses.replace(made, path=str(folder / "result.h5")), pictures, folder / "report.html")

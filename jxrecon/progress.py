@@ -25,8 +25,8 @@ def line(epoch: int, epochs: int, step: int, loss: float, elapsed: float, left: 
 class Progress:
     """Shows the state of a loop of `epochs` epochs, of which `start` are done; use as a context."""
 
-    def __init__(self, epochs: int, start: int = 0, stream: TextIO | None = None):
-        self.epochs, self.start = epochs, start
+    def __init__(self, epochs: int, start: int = 0, stream: TextIO | None = None, name: str = ""):
+        self.epochs, self.start, self.name = epochs, start, name
         self.stream = stream or sys.stderr
         self._bar: Any = None
         self._began = self._shown = time.monotonic()
@@ -39,6 +39,7 @@ class Progress:
                 total=self.epochs,
                 initial=self.start,
                 unit="epoch",
+                desc=self.name or None,
                 file=self.stream,
                 dynamic_ncols=True,
             )
@@ -58,4 +59,5 @@ class Progress:
         if now - self._shown >= SECONDS or epoch >= self.epochs:
             self._shown, elapsed = now, now - self._began
             left = elapsed * (self.epochs - epoch) / max(epoch - self.start, 1)
-            print(line(epoch, self.epochs, step, loss, elapsed, left), file=self.stream, flush=True)
+            text = line(epoch, self.epochs, step, loss, elapsed, left)
+            print(f"{self.name}  {text}" if self.name else text, file=self.stream, flush=True)

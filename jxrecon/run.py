@@ -1,158 +1,39 @@
 """One reconstruction from its config to its report: cfg -> data -> objective -> fit -> result -> figures -> report.
 
-composed = config.compose(["experiment=siemens_star", "data.path=FILE"])
-run(composed)                       all of it, with a run folder
-pieces = prepare(job)               for a notebook: what `fit` takes, and
-for state in pieces.fit(): ...      the loop
+    run(config.compose(["experiment=siemens_star", "data.path=FILE"]))      all of it, in a run folder
+    resume(Path("runs/siemens_star/..."), {})                               the same, from the checkpoint
+
+The loop reads the signals between two chunks of steps, writes down what each gave, and saves.
 """
 
 import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import equinox as eqx
 import numpy as np
 
 from . import checkpoint, config, run_folder
-from .batches import Batches
-from .data.reader import AbstractReader
-from .errors import InputError
-from .geometry import Geometry
-from .initial.first_guess import AbstractInitial
+from .analysis.resolution import RingCorrelation
+from .halves import fit_halves
 from .measurement import Measurement
-from .objective import DataTerm, Objective
-from .optimise import FitState, NonFiniteError, begin, fit, group
-from .optimisers import AbstractOptimiser
+from .optimise import FitState, NonFiniteError, begin
+from .outcome import finish
 from .parameters import Parameters
 from .progress import Progress
-from .projections import AbstractProjection
+from .reconstruction import Pieces, Reconstruction, prepare
 from .run_folder import RunFolder
 from .runtime import configure
 from .signals import STOPPED, StopRequest
+from .simulate import simulate
 from .validate import Plan, construct
 
 CHECKPOINT = "checkpoint.h5"
-FREE_ON_RESUME = ("epochs", "save_every_s", "devices")
+FREE_ON_RESUME = ("epochs", "save_every_s", "devices", "halves")
 """Settings that a resumed run may change; all others would make it another run."""
-
-
-class Reconstruction(eqx.Module):
-    """Everything that a run is made of: the root of the config.
-
-    data: one reader, or one for each measurement by its name. optimisers: by the beginning of a parameter's dotted name,
-    nested or not; None freezes. batch_size: frames per step, None for a choice that suits the scan.
-    """
-
-    data: AbstractReader | dict[str, AbstractReader]
-    initial: AbstractInitial
-    objective: Objective
-    optimisers: dict[str, AbstractOptimiser | dict[str, AbstractOptimiser | None] | None]
-    projections: dict[str, AbstractProjection | None] = eqx.field(default_factory=dict)
-    name: str = "reconstruction"
-    epochs: int = 100
-    batch_size: int | None = 16
-    order: Literal["random", "compact"] = "random"
-    held_out: float = 0.0
-    seed: int = 0
-    precision: Literal["float32", "float64"] = "float32"
-    devices: int = 1
-    save_every_s: float = 60.0
-
-    def __check_init__(self):
-        for key in ("epochs", "seed"):
-            if getattr(self, key) < 0:
-                raise ValueError(f"`{key}` is {getattr(self, key)}; expected 0 or more.")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"`batch_size` is {self.batch_size}; expected 1 or more, or null.")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"`held_out` is {self.held_out}; expected a fraction from 0 to below 1.")
-        if not self.free():
-            raise ValueError(
-                "`optimisers` names no parameter, so nothing could change; name at least `object`."
-            )
-
-    def free(self) -> dict[str, AbstractOptimiser]:
-        """Dotted name -> optimiser of everything that is not frozen."""
-        flat = {}
-        for name, entry in self.optimisers.items():
-            inner = (
-                {f"{name}.{key}": o for key, o in entry.items()} if isinstance(entry, dict) else {name: entry}
-            )
-            flat.update({key: o for key, o in inner.items() if o is not None})
-        return flat
-
-
-@dataclasses.dataclass(frozen=True)
-class Pieces:
-    """What `fit` takes, made from a `Reconstruction` and its data."""
-
-    job: Reconstruction
-    measurements: dict[str, tuple[Geometry, Measurement]]
-    objective: Objective
-    parameters: Parameters
-    batches: Batches
-
-    def fit(self, state: FitState | None = None) -> Iterator[FitState]:
-        """States after every chunk, from the first guess or from `state`."""
-        projections = [p for p in self.job.projections.values() if p is not None]
-        return fit(
-            self.objective,
-            self.parameters,
-            self.batches,
-            self.job.free(),
-            epochs=self.job.epochs,
-            projections=projections,
-            state=state,
-        )
-
-
-def read(job: Reconstruction) -> dict[str, tuple[Geometry, Measurement]]:
-    """Measurements by name; a single reader serves the one measurement that the objective names."""
-    if isinstance(job.data, dict):
-        return {name: reader.read() for name, reader in job.data.items()}
-    names = sorted({t.measurement for t in job.objective.terms.values() if isinstance(t, DataTerm)})
-    if len(names) != 1:
-        raise InputError(f"`data` is one file, but the terms of `objective` name the measurements {names}.")
-    return {names[0]: job.data.read()}
-
-
-def prepare(job: Reconstruction) -> Pieces:
-    """Read the data, bind the models to it and make the first guess."""
-    measurements = read(job)
-    objective = job.objective.bind(measurements)
-    dtype = np.float64 if job.precision == "float64" else np.float32
-    batches = Batches(
-        measurements,
-        batch_size=job.batch_size or suitable_batch(measurements),
-        order=job.order,
-        seed=job.seed,
-        devices=job.devices,
-        held_out=job.held_out,
-        dtype=dtype,
-    )
-    parameters = first_guess(job, objective, measurements)
-    group(parameters, list(job.free()))  # names what is no parameter before anything is written
-    return Pieces(job, measurements, objective, parameters, batches)
-
-
-def first_guess(
-    job: Reconstruction, objective: Objective, measurements: Mapping[str, tuple[Geometry, Measurement]]
-) -> Parameters:
-    """Parameters before the first step, from the first measurement, in the set-up that its bound model asks for."""
-    name, (geometry, measurement) = next(iter(measurements.items()))
-    models = [t.model for t in objective.terms.values() if isinstance(t, DataTerm) and t.measurement == name]
-    wanted = getattr(models[0], "geometry", None) if models else None
-    return job.initial(wanted or geometry, measurement, seed=job.seed)
-
-
-def suitable_batch(measurements: Mapping[str, tuple[Geometry, Measurement]]) -> int:
-    """About thirty steps per epoch, 4 to 64 frames each."""
-    most = max(measurement.scan_count for _, measurement in measurements.values())
-    return int(np.clip(most // 30, 4, 64))
 
 
 def planned(cfg: Mapping[str, Any]) -> Plan:
@@ -164,6 +45,8 @@ def planned(cfg: Mapping[str, Any]) -> Plan:
 
 def run(composed: config.Composed, *, final: bool = False) -> int:
     """All of a run; returns the exit code. Nothing is written before the config and the data have been found good."""
+    if "simulation" in composed.cfg:
+        return simulate(composed)
     plan = planned(composed.cfg)
     run_folder.refuse_if_taken(composed.run_dir)
     pieces = prepare(construct(plan))
@@ -217,17 +100,19 @@ def execute(
     pieces: Pieces, folder: RunFolder, cfg: Mapping[str, Any], state: FitState | None, final: bool
 ) -> int:
     """Fit inside a run folder, with signals, checkpoints, status and outcome; returns the exit code."""
-    from .outcome import finish
-
     with StopRequest(final) as stop:
         try:
             folder.status("running", epochs=pieces.job.epochs)
             folder.log("start" if state is None else f"resume at epoch {state.epoch}")
             state = loop(pieces, folder, cfg, stop, state)
-            if stop and state.epoch < pieces.job.epochs:
-                return stopped(folder, cfg, state, stop)
-            finish(pieces, folder, cfg, state)
+            save(folder, cfg, state)
+            correlation = None if stop or not pieces.job.halves else resolution(pieces.job, stop)
+            if stop:
+                return stopped(folder, state, pieces.job.epochs, stop)
+            made = finish(pieces, folder, cfg, state, correlation)
+            folder.status("finished")
             folder.log("finished")
+            print(summary(made.metrics, folder.path))
             return 0
         except NonFiniteError as error:
             save(folder, cfg, error.state)
@@ -238,6 +123,30 @@ def execute(
             raise
         finally:
             folder.release()
+
+
+def resolution(job: Reconstruction, stop: StopRequest) -> RingCorrelation | None:
+    """Ring correlation of two halves of the scan, each fitted as the whole was; None when stopped."""
+
+    def fit_one(choose: Callable[[Measurement], Measurement]) -> Parameters | None:
+        pieces = prepare(job, choose)
+        parameters = pieces.parameters
+        with Progress(job.epochs, name="half of the scan") as progress:
+            for state in pieces.fit():
+                parameters = state.parameters
+                progress.update(state.epoch, 0, float(np.mean(state.values["total"])))
+                if stop:
+                    return None
+        return parameters
+
+    return fit_halves(fit_one)
+
+
+def summary(metrics: Mapping[str, Any], path: Path) -> str:
+    """One line: the metrics that say how good it is, and where to look."""
+    wanted = ("r_factor", "r_factor_heldout", "frc_half_bit_px", "seconds_per_epoch")
+    shown = [f"{name} {metrics[name]:.4g}" for name in wanted if np.isfinite(metrics.get(name, np.nan))]
+    return f"{'  '.join(shown)}  {path / 'report.html'}"
 
 
 def loop(
@@ -270,15 +179,13 @@ def loop(
     return state
 
 
-def stopped(folder: RunFolder, cfg: Mapping[str, Any], state: FitState, stop: StopRequest) -> int:
-    """Checkpoint, status and the line that says how to go on."""
-    save(folder, cfg, state)
-    folder.status("stopped", epoch=state.epoch, epochs=cfg["epochs"], signal=stop.name)
+def stopped(folder: RunFolder, state: FitState, epochs: int, stop: StopRequest) -> int:
+    """Status and the line that says how to go on."""
+    folder.status("stopped", signal=stop.name)
     folder.log(f"stopped by {stop.name} at epoch {state.epoch}")
     command = f"jxrecon resume {shlex.quote(str(folder.path))}"
     print(
-        f"stopped by {stop.name} at epoch {state.epoch} of {cfg['epochs']}; go on with: {command}",
-        file=sys.stderr,
+        f"stopped by {stop.name} at epoch {state.epoch} of {epochs}; go on with: {command}", file=sys.stderr
     )
     return STOPPED
 

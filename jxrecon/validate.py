@@ -72,6 +72,8 @@ def check(value: Any, annotation: Any, where: str, trusted: Sequence[str] = ()) 
     """
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
+    if value == "???":
+        raise InputError(f"`{where}` is missing; give it as `{where}=...`, {describe(annotation)}.")
     if isinstance(annotation, typing.TypeVar) or annotation in (Any, object):
         return _check_untyped(value, where, trusted)
     if _is_union(annotation):
@@ -208,7 +210,9 @@ def _check_node(value, annotation, where, trusted):
             )
     for name, (kind, required) in wanted.items():
         if required and name not in given:
-            raise InputError(f"`{join(where, name)}` is missing; expected {describe(kind)}.")
+            raise InputError(
+                f"`{join(where, name)}` is missing; give it as `{join(where, name)}=...`, {describe(kind)}."
+            )
     return Plan(
         target, {key: check(v, wanted[key][0], join(where, key), trusted) for key, v in given.items()}, where
     )

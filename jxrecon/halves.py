@@ -1,0 +1,77 @@
+"""Two independent reconstructions of one specimen, from every second frame each, for the Fourier ring correlation.
+
+Each half starts from a first guess of its own and is fitted with the settings of the whole, so that nothing but the specimen
+is common to both.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from .analysis.region import coverage, illuminated
+from .analysis.resolution import RingCorrelation, compare_halves
+from .measurement import AbstractFrames, Measurement
+from .parameters import Parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class SomeFrames:
+    """Frames number `index` of other frames."""
+
+    frames: AbstractFrames
+    index: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return len(self.index), *self.frames.shape[1:]
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        return self.frames.read(self.index[index])
+
+
+def half(measurement: Measurement, which: int) -> Measurement:
+    """Frames which, which + 2, which + 4, ... of every view."""
+    chosen = [np.flatnonzero(measurement.view == v)[which::2] for v in np.unique(measurement.view)]
+    index = np.sort(np.concatenate(chosen))
+    return dataclasses.replace(
+        measurement,
+        frames=SomeFrames(measurement.frames, index),
+        positions_px=measurement.positions_px[index],
+        view=measurement.view[index],
+    )
+
+
+def correlation(first: Parameters, second: Parameters) -> RingCorrelation:
+    """Ring correlation of the first specimen in two reconstructions, where both were illuminated."""
+    region = lit(second)
+    other = lit(first)
+    shape = tuple(min(a, b) for a, b in zip(region.shape, other.shape, strict=True))
+    common = _middle(region, shape) & _middle(other, shape)
+    images = [_middle(np.asarray(p.object[0], np.complex128), shape) for p in (first, second)]
+    return compare_halves(images[0], images[1], common)
+
+
+def lit(parameters: Parameters) -> np.ndarray:
+    """(y, x) bool: where the scan illuminated the object."""
+    modes = np.asarray(parameters.probe.modes[0], np.complex128)
+    positions = np.asarray(parameters.positions(), np.float64)
+    return illuminated(coverage(positions, modes, parameters.object.shape[1:]))  # pyright: ignore[reportArgumentType]
+
+
+def _middle(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    first = [n // 2 - m // 2 for n, m in zip(image.shape, shape, strict=True)]
+    return image[tuple(slice(f, f + m) for f, m in zip(first, shape, strict=True))]
+
+
+def fit_halves(
+    fit_one: Callable[[Callable[[Measurement], Measurement]], Parameters | None],
+) -> RingCorrelation | None:
+    """Correlation of the two reconstructions that `fit_one` makes of chosen frames; None when it gives up."""
+    found = []
+    for which in (0, 1):
+        parameters = fit_one(lambda measurement, which=which: half(measurement, which))
+        if parameters is None:
+            return None
+        found.append(parameters)
+    return correlation(*found)
