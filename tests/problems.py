@@ -77,7 +77,7 @@ def model(parameters: Parameters, setup: Geometry, **options) -> Ptychography:
     """The forward model bound to a scan of the right length."""
     n, (v, u) = parameters.flux.shape[0], setup.frame_shape
     empty = measurement(np.zeros((n, v, u), np.float32), np.zeros((n, 2)))
-    return Ptychography(margin=setup.margin, **options).bind(setup, empty)
+    return Ptychography(**options).bind(setup, empty)
 
 
 def objective(forward: Ptychography, noise=None) -> Objective:

@@ -96,12 +96,11 @@ class Ptychography(AbstractForwardModel):
     """The model above for one set-up.
 
     subpixel: False rounds the positions to whole pixels, which is about twice as fast. group: frames computed at once, 1 to 4
-    on a CPU, 32 to 256 on a GPU. margin: pixels beyond the detector's edge (near field only).
+    on a CPU, 32 to 256 on a GPU. The other fields are filled in by `bind`.
     """
 
     subpixel: bool = True
     group: int = 2
-    margin: int = 0
     geometry: Geometry | None = None
     specimen: Int[Array, " view"] | None = None
     optics: Int[Array, " view"] | None = None
@@ -109,7 +108,7 @@ class Ptychography(AbstractForwardModel):
     def bind(self, geometry: Geometry, measurement: Measurement) -> "Ptychography":
         return dataclasses.replace(
             self,
-            geometry=dataclasses.replace(geometry, margin=self.margin),
+            geometry=geometry,
             specimen=jnp.asarray(measurement.specimen),
             optics=jnp.asarray(measurement.optics),
         )
@@ -168,7 +167,7 @@ class Ptychography(AbstractForwardModel):
             if frame.ramps is not None:
                 patch = shifted_window(patch, frame.ramps, SHIFT_MARGIN)
             assert self.geometry is not None
-            counts = near_field_pattern(patch, probe, self.geometry.fresnel_number, self.margin)
+            counts = near_field_pattern(patch, probe, self.geometry.fresnel_number, self.geometry.margin)
         if shared.background is not None:
             counts = counts + shared.background
         return frame.flux * counts
