@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorizer import ColorizingArtist
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
@@ -53,7 +53,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return inside
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float | int, height: float | int) -> Figure:
     """An empty figure of this size in inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
@@ -106,7 +106,7 @@ def image_axes(axes: Axes, title: str = "") -> None:
     axes.set_title(title)
 
 
-def colour_bar(figure: Figure, image: AxesImage, label: str, **place) -> None:
+def colour_bar(figure: Figure, image: ColorizingArtist, label: str, **place) -> None:
     """A slim colour bar with its unit."""
     bar = figure.colorbar(image, label=label, **{"shrink": 0.9, "pad": 0.02, "aspect": 25, **place})
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

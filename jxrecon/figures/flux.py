@@ -27,5 +27,5 @@ def shot_flux(
     dots = place.scatter(points[:, 1], points[:, 0], c=flux, s=14, cmap="viridis", vmin=low, vmax=high)
     place.set(xlabel="x / µm", ylabel="y / µm", aspect="equal")
     place.invert_yaxis()
-    colour_bar(figure, dots, "flux / mean flux")  # pyright: ignore[reportArgumentType]
+    colour_bar(figure, dots, "flux / mean flux")
     return figure

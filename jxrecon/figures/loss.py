@@ -1,9 +1,10 @@
 """The value of every term of the objective, epoch by epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Real
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -14,7 +15,9 @@ DASHES = ("-", "--", "-.", ":")
 
 
 @styled
-def loss_curves(epochs: Sequence[float], terms: Mapping[str, Sequence[float]]) -> Figure:
+def loss_curves(
+    epochs: Real[np.ndarray, " epoch"], terms: Mapping[str, Real[np.ndarray, " epoch"]]
+) -> Figure:
     """Weighted value of every term (nats) against the epoch; logarithmic where all values are positive.
 
     terms: name -> one value per entry of `epochs`; the entry `total`, if there is one, is drawn black and last.

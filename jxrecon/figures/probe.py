@@ -24,6 +24,7 @@ def phase_colours(phase: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*sha
 
 def field_colours(field: Complex[np.ndarray, "v u"]) -> Float[np.ndarray, "v u 3"]:
     """RGB of a complex field: hue of its phase, brightness of its amplitude (full at the 99.9th percentile)."""
+    field = np.nan_to_num(field)
     amplitude = np.abs(field)
     full = np.percentile(amplitude, 99.9) or 1.0
     return phase_colours(np.angle(field)) * np.clip(amplitude / full, 0, 1)[..., None]

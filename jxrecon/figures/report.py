@@ -28,12 +28,12 @@ h3{font-size:1rem;margin:0 0 .3rem}.sub{color:#5a6b7b;margin:0;overflow-wrap:any
 table{border-collapse:collapse}td,th{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid #e8edf2;
  vertical-align:top}
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.m{color:#5a6b7b}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:1.6rem}
-figure{margin:0}figure.wide{grid-column:1/-1}img{max-width:100%;height:auto;display:block}
+.figures{display:flex;flex-wrap:wrap;gap:1.8rem}
+figure{margin:0;flex:1 1 430px;max-width:530px}figure.wide{flex:1 1 100%;max-width:100%}
+img{max-width:100%;height:auto;display:block}
 figcaption{color:#5a6b7b;font-size:.9rem;margin-top:.3rem}
 pre{background:#f4f7fa;padding:.7rem .9rem;overflow-x:auto;font-size:.85rem;line-height:1.4}
 summary{cursor:pointer}@media print{body{max-width:none}figure,tr{break-inside:avoid}}
-@media(max-width:520px){.figures{grid-template-columns:1fr}}
 """
 
 
