@@ -149,15 +149,15 @@ class SimulatedPtychography(eqx.Module):
 
     def write(self, path: str | os.PathLike, seed: int = 0) -> None:
         """Simulate and write the plain layout, HDF5 or NPZ by the ending; whole or not at all."""
-        arrays = self.simulate(seed)
-        measurement = single_view(
-            ArrayFrames(arrays["intensity"]),
-            arrays["positions_px"],
-            mask=arrays["mask"],
-            probe=arrays["probe"],
-        )
-        truth = {name: value for name, value in arrays.items() if name.endswith("_true")}
-        write_plain(path, self.geometry, measurement, **truth)
+        write_set(path, self.geometry, self.simulate(seed))
+
+
+def write_set(path: str | os.PathLike, geometry: Geometry, arrays: dict[str, Any]) -> None:
+    """What `simulate` returned, with the truth beside it."""
+    frames, positions = ArrayFrames(arrays["intensity"]), arrays["positions_px"]
+    measurement = single_view(frames, positions, mask=arrays["mask"], probe=arrays["probe"])
+    truth = {name: value for name, value in arrays.items() if name.endswith("_true")}
+    write_plain(path, geometry, measurement, **truth)
 
 
 def shot_intensities(rng: np.random.Generator, count: int, rms: float) -> Float[np.ndarray, " scan"]:

@@ -104,7 +104,7 @@ def test_counts_are_poisson():
 def test_truth_predicts_the_frames():
     """On the coarse grid the truth reaches R 0.019 without noise: what the finer grid costs, most of it from the cracks' edges.
 
-    With 1e6 photons counting noise alone is 0.070, and the truth comes within 12 % of that. (80 frames: 0.010; 0.061 and 3 %.)
+    With 1e6 photons counting noise alone is 0.070, and the truth comes within 12 % of that. (80 frames: 0.010; 0.056 and 6 %.)
     """
     noiseless = dataclasses.replace(FAR, detector=NOISELESS).simulate()["intensity"]
     data = FAR.simulate()
