@@ -6,6 +6,8 @@ Not measured is -1 in frames and False in masks; every function keeps it so.
 import numpy as np
 from scipy import ndimage
 
+Point = tuple[float | int, float | int]  # (v, u) in pixels
+
 
 def orient(frames: np.ndarray, orientation: int) -> np.ndarray:
     """One of the eight ways to lay a detector, as PtyPy counts them: orientation = 4 transpose + 2 flipud + 1 fliplr,
@@ -19,7 +21,7 @@ def orient(frames: np.ndarray, orientation: int) -> np.ndarray:
     return frames
 
 
-def orient_point(point: tuple[float, float], shape: tuple[int, int], orientation: int) -> tuple[float, float]:
+def orient_point(point: Point, shape: tuple[int, int], orientation: int) -> Point:
     """Where a point (v, u) of a frame of this shape lies after `orient`."""
     (v, u), (rows, columns) = point, shape
     if orientation & 4:
@@ -32,7 +34,7 @@ def corner_to_centre(frames: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(frames, axes=(-2, -1))
 
 
-def window_start(centre: float, size: int, binning: int) -> int:
+def window_start(centre: float | int, size: int, binning: int) -> int:
     """First pixel of a window of `size` in which the beam falls on binned pixel (size // binning) // 2.
 
     A binned pixel of b covers b pixels with its centre at (b - 1) / 2, so that for even b half a raw pixel may remain; in the far
@@ -80,7 +82,7 @@ def _squares(frames: np.ndarray, binning: int) -> np.ndarray:
     return frames.reshape(*lead, v // binning, binning, u // binning, binning)
 
 
-def hot_pixels(mean: np.ndarray, mask: np.ndarray, threshold: float, floor: float) -> np.ndarray:
+def hot_pixels(mean: np.ndarray, mask: np.ndarray, threshold: float | int, floor: float) -> np.ndarray:
     """Pixels whose mean count exceeds `threshold` times the median of the 5 x 5 pixels around (at least `floor`)."""
     around = ndimage.median_filter(np.where(mask, mean, 0), size=5, mode="nearest")
     return mask & np.greater(mean, threshold * np.maximum(around, floor))
@@ -92,7 +94,7 @@ def dead_pixels(mean: np.ndarray, mask: np.ndarray, floor: float) -> np.ndarray:
     return np.logical_and(mask, (mean <= 0) & (around > floor))
 
 
-def beam_centre(mean: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+def beam_centre(mean: np.ndarray, mask: np.ndarray) -> Point:
     """Centre of mass (v, u) of a mean pattern, without its faint background (below 5 % of the 99.9th percentile)."""
     values = np.where(mask, mean, 0).astype(np.float64)
     top = np.percentile(values, 99.9)

@@ -13,7 +13,7 @@ from ..errors import InputError
 from .dataset import GuardedDataset
 from .hazards import GIB
 
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 8 * 2**20  # a handful of such arrays is alive at a time
 
 
 @runtime_checkable

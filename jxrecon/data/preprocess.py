@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from .detector import (
+    Point,
     bin_counts,
     bin_mask,
     corner_to_centre,
@@ -165,7 +166,7 @@ def oriented(shape: tuple[int, int], orientation: int) -> tuple[int, int]:
 def place(
     shape: tuple[int, int],
     orientation: int,
-    centre: tuple[float, float] | None,
+    centre: Point | None,
     crop: tuple[int, int] | None,
     binning: int,
 ) -> tuple[tuple[int, int], tuple[int, int]]:

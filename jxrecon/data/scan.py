@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError
+from .detector import Point
 from .frames import AbstractRawFrames
 from .instrument import FileGeometry
 
@@ -38,11 +39,11 @@ class Scan:
     geometry: FileGeometry
     position_unit: Literal["m", "px"] = "m"
     mask: np.ndarray | None = None
-    centre: tuple[float, float] | None = None
+    centre: Point | None = None
     zero_frequency: Literal["centre", "corner"] = "centre"
     probe: np.ndarray | None = None
     object: np.ndarray | None = None
-    object_centre: tuple[float, float] | None = None
+    object_centre: Point | None = None
     rescale_probe: bool = False
     names: tuple[str, str] = ("frames", "positions")
     metadata: dict = dataclasses.field(default_factory=dict)
