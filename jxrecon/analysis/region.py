@@ -33,6 +33,14 @@ def illuminated(light: Float[np.ndarray, "y x"], fraction: float | int = 0.1) ->
     return np.asarray(ndimage.binary_opening(whole, ndimage.generate_binary_structure(2, 1), iterations=2))
 
 
+def common_region(
+    first: Float[np.ndarray, "p q"], second: Float[np.ndarray, "y x"], fraction: float | int = 0.1
+) -> Bool[np.ndarray, "y x"]:
+    """Pixels that both of two scans lit, from their coverages, on the grid of the second; centres coincide."""
+    shape = (second.shape[0], second.shape[1])
+    return illuminated(second, fraction) & centred(illuminated(first, fraction), shape, fill=False)
+
+
 def central(shape: tuple[int, int], fraction: float | int) -> Bool[np.ndarray, "y x"]:
     """The middle `fraction` of both axes, an even number of pixels."""
     size = tuple(int(n * fraction) // 2 * 2 for n in shape)

@@ -88,9 +88,7 @@ def scale_bar(axes: Axes, pixel_size_m: float, shape: tuple[int, int]) -> None:
     length = length_m / pixel_size_m
     left, bottom = 0.04 * width, 0.955 * height
     bar = Rectangle((left - 0.5, bottom - 0.013 * height), length, 0.013 * height, color="white")
-    outline: list[patheffects.AbstractPathEffect] = [
-        patheffects.withStroke(linewidth=2.5, foreground="black")
-    ]
+    outline: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=2, foreground="black")]
     bar.set_path_effects([*outline, patheffects.Normal()])
     axes.add_patch(bar)
     text = axes.text(

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from .canvas import BLUE, VERMILION, length_text, new_figure, round_length, styled
 
@@ -49,6 +50,8 @@ def scan_positions(
             f"; corrections {length_text(rms * 1e-6)} rms ({rms / np.mean(scale):.2g} px), drawn × {factor:g}"
         )
     axes.set(xlabel="x / µm", ylabel="y / µm", title=title, aspect="equal")
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.invert_yaxis()
     axes.margins(0.06)
     figure.legend(handles=handles, loc="outside lower center", ncols=2)

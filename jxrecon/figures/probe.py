@@ -44,6 +44,8 @@ def colour_wheel(axes: Axes) -> None:
 
 def percent(share: float) -> str:
     """`58.9 %`; two digits where a tenth of a per cent would round to nothing."""
+    if share > 0.9995:
+        return "100 %"
     return f"{100 * share:.1f} %" if share >= 0.0005 else f"{100 * share:.2g} %"
 
 

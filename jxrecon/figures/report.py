@@ -91,7 +91,7 @@ def commands(result: Result, folder: Path) -> str:
     lines = [f"# once more, from the start\n{again}\n"] if again else []
     lines.append(f"# go on, if it was stopped\njxrecon resume {run}\n")
     lines.append(f"# draw figures and report again\njxrecon report {run}\n")
-    opened = shlex.quote(str(folder / "result.h5"))
+    opened = str(folder / "result.h5")
     lines.append(
         f"# in Python\nimport jxrecon\nresult = jxrecon.load({opened!r})\nobject = result.parameters.object"
     )

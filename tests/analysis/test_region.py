@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from jxrecon.analysis.region import bounding_box, central, centred, coverage, illuminated, soft_edge
+from jxrecon.analysis.region import (
+    bounding_box,
+    central,
+    centred,
+    common_region,
+    coverage,
+    illuminated,
+    soft_edge,
+)
 
 
 def test_coverage_adds_the_probes_intensity_where_each_frame_saw_the_object():
@@ -19,13 +27,28 @@ def test_coverage_adds_the_probes_intensity_where_each_frame_saw_the_object():
     np.testing.assert_allclose(found, expected, atol=1e-9 * expected.max())
 
 
-def test_illuminated_ignores_dark_margins_and_bright_spots():
-    light = np.zeros((60, 60))
-    light[20:40, 20:40] = 1.0
-    assert illuminated(light).sum() == 400
+def test_illuminated_ignores_dark_margins_bright_spots_holes_and_specks():
+    square = np.zeros((60, 60), bool)
+    square[20:40, 20:40] = True
+    light = square.astype(float)
+    plain = illuminated(light)
+    # Opening by a diamond of radius 2 rounds each corner by three pixels and does nothing else.
+    assert plain.sum() == 400 - 4 * 3 and not plain[~square].any()
     light[30, 30] = 5.0
-    assert illuminated(light).sum() == 400
+    light[25, 25] = 0.0
+    light[5, 5] = 1.0
+    np.testing.assert_array_equal(illuminated(light), plain)
     assert not illuminated(np.zeros((8, 8))).any()
+
+
+def test_common_region_is_what_both_scans_lit():
+    first, second = np.zeros((40, 44)), np.zeros((50, 50))
+    first[10:30, 12:32] = 1.0  # rows -10..9 and columns -10..9 from the centre
+    second[20:40, 15:45] = 1.0  # rows -5..14 and columns -10..19
+    region = common_region(first, second)
+    expected = np.zeros((50, 50), bool)
+    expected[20:35, 15:35] = True
+    assert region[22:33, 17:33].all() and not region[~expected].any()
 
 
 @pytest.mark.parametrize("shape", [(232, 230), (241, 7), (10, 11)])

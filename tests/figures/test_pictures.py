@@ -72,7 +72,7 @@ def test_modes_are_titled_with_their_share_of_the_power():
     modes = np.stack([3 * np.ones((16, 16)), np.ones((16, 16))]).astype(np.complex64)
     titles = [axes.get_title() for axes in probe_modes(modes, PIXEL).axes]
     assert titles == ["mode 1: 90.0 %", "mode 2: 10.0 %", "phase"]
-    assert percent(0.00012) == "0.012 %"
+    assert percent(0.00012) == "0.012 %" and percent(1.0) == "100 %"
 
 
 def test_arrows_are_the_corrections_times_the_factor_in_the_title():
