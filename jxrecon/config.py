@@ -21,6 +21,8 @@ from .errors import InputError
 from .spelling import nearest, suggestion
 
 MISSING = "???"
+FILES = ("path", "dark", "flat", "mask", "positions")
+"""Arguments that name files wherever they stand in a config; text behind `FILE.h5:` is a dataset."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +96,13 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
     Raises `InputError` for a misspelt group, file or key (naming the nearest), bad syntax, and anything said to Hydra that
     is not on `hydra_node`'s list.
     """
+    return composed(compose_raw(overrides, config_dirs), overrides)
+
+
+def composed(cfg: Any, overrides: Sequence[str]) -> Composed:
+    """Resolve what Hydra composed, and take the `hydra` node off it."""
     from omegaconf import OmegaConf
 
-    cfg = compose_raw(overrides, config_dirs)
     node, choices = cfg.hydra, dict(cfg.hydra.runtime.choices)
     run_dir = None if node.run.dir == "auto" else Path(str(node.run.dir)).expanduser()
     tree = without_hydra(cfg)
@@ -116,25 +122,35 @@ def compose_raw(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> A
             return composer.compose(lines)
 
 
-def checked_overrides(composer: Any, overrides: Sequence[str]) -> list[str]:
-    """Overrides as Hydra wants them; raises `InputError` for a name that does not exist."""
+def checked_overrides(
+    composer: Any, overrides: Sequence[str], bases: dict[tuple[str, ...], Any] | None = None
+) -> list[str]:
+    """Overrides as Hydra wants them; raises `InputError` for a name that does not exist.
+
+    bases: keeps what was composed from the same choices of files, for a sweep of many values.
+    """
     from .hydra_node import parse
 
+    bases = {} if bases is None else bases
     parsed = parse(overrides)
     swept = [o.input_line for o in parsed if o.is_sweep_override()]
     if swept:
         raise InputError(f"`{swept[0]}` gives several values: `-m` runs them all, `[a,b]` is a list.")
     groups, values = composer.split(parsed)
     chosen = [str(o.input_line) for o in groups]
-    with one_line("config"):
-        base = composer.compose(chosen)
-    return [*chosen, *(_valued(o, base) for o in values)]
+    if tuple(chosen) not in bases:
+        with one_line("config"):
+            bases[tuple(chosen)] = composer.compose(chosen)
+    return [*chosen, *(_valued(o, bases[tuple(chosen)]) for o in values)]
 
 
 def absolute_paths(tree: Any) -> Any:
-    """Every `path` of a tree made absolute, so that a saved config means the same file wherever it is opened."""
+    """Every file name of a tree made absolute, so that a saved config means the same file wherever it is opened."""
     if isinstance(tree, dict):
-        return {key: _absolute(v) if key == "path" else absolute_paths(v) for key, v in tree.items()}
+        return {
+            key: absolute_paths(v) if isinstance(v, dict) or key not in FILES else _absolute(v)
+            for key, v in tree.items()
+        }
     return [absolute_paths(v) for v in tree] if isinstance(tree, list) else tree
 
 
@@ -213,7 +229,9 @@ def one_line(name: str) -> Iterator[None]:
             yield
     except MissingConfigException as error:
         raise InputError(_missing_file(error)) from error
-    except (HydraException, OmegaConfBaseException, YAMLError, KeyError, RecursionError) as error:
+    except InputError:
+        raise
+    except (HydraException, OmegaConfBaseException, YAMLError, KeyError, ValueError, RecursionError) as error:
         cause = error.__cause__ or error
         raise InputError(f"{name}: {' '.join(str(cause).split())}") from error
 

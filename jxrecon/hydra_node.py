@@ -7,6 +7,7 @@ wherever it came from. Files of the user may not touch the node at all, except t
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,11 +150,16 @@ def composing(config_dirs: Sequence[Path] = ()) -> Iterator[Composer]:
             raise InputError(f"{folder}: no such folder (`--config-dir`).")
         _no_double(folder)
     with initialize_config_dir(str(config_dir()), job_name="jxrecon", version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        plain = hydra.compose_config("config", [], run_mode=RunMode.RUN, from_shell=True)
-        known = OmegaConf.to_container(plain.hydra, resolve=False)
-        yield Composer([f"{FILE_SCHEME}://{folder}" for folder in folders], known)  # pyright: ignore[reportArgumentType]
+        yield Composer([f"{FILE_SCHEME}://{folder}" for folder in folders], _packaged_node(config_dir()))
+
+
+@functools.cache
+def _packaged_node(folder: Path) -> dict[str, Any]:
+    """The `hydra` node of the packaged configs in `folder`, on which Hydra is initialised."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    plain = hydra.compose_config("config", [], run_mode=RunMode.RUN, from_shell=True)
+    return OmegaConf.to_container(plain.hydra, resolve=False)  # pyright: ignore[reportReturnType]
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:

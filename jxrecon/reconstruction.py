@@ -114,19 +114,22 @@ def prepare(job: Reconstruction, choose: Callable[[Measurement], Measurement] | 
     if choose is not None:
         measurements = {name: (geometry, choose(m)) for name, (geometry, m) in measurements.items()}
     objective = job.objective.bind(measurements)
-    dtype = np.float64 if job.precision == "float64" else np.float32
-    batches = Batches(
+    parameters = first_guess(job, objective, measurements)
+    group(parameters, list(job.free()))  # names what is no parameter before anything is written
+    return Pieces(job, measurements, objective, parameters, batches_of(job, measurements))
+
+
+def batches_of(job: Reconstruction, measurements: dict[str, tuple[Geometry, Measurement]]) -> Batches:
+    """Batches with the settings of a job."""
+    return Batches(
         measurements,
         batch_size=job.batch_size or suitable_batch(measurements),
         order=job.order,
         seed=job.seed,
         devices=job.devices,
         held_out=job.held_out,
-        dtype=dtype,
+        dtype=np.float64 if job.precision == "float64" else np.float32,
     )
-    parameters = first_guess(job, objective, measurements)
-    group(parameters, list(job.free()))  # names what is no parameter before anything is written
-    return Pieces(job, measurements, objective, parameters, batches)
 
 
 def first_guess(

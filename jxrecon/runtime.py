@@ -56,8 +56,9 @@ def configure(precision: str = "float32", devices: int = 1) -> None:
     if jax.config.jax_compilation_cache_dir is None and usable(cache_folder()):  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    with contextlib.suppress(RuntimeError):  # the backend has started already; it may have enough
-        jax.config.update("jax_num_cpu_devices", devices)
+    if devices > jax.config.jax_num_cpu_devices:  # pyright: ignore[reportAttributeAccessIssue]
+        with contextlib.suppress(RuntimeError):  # the backend has started already; it may have enough
+            jax.config.update("jax_num_cpu_devices", devices)
     available = jax.devices()
     if devices > len(available):
         raise InputError(

@@ -24,7 +24,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.types import HydraContext
 
-from .config import checked_overrides, one_line
+from .config import checked_overrides, composed, one_line, plan
 from .errors import InputError
 from .hydra_node import Composer, composing, parse
 from .run_folder import CLAIM
@@ -37,7 +37,10 @@ def sweep(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> tuple[i
     """(exit code, folder of the sweep): 0 when all jobs were done, 1 when one failed, 75 when stopped."""
     with composing(config_dirs) as composer:
         master, jobs = expand(composer, overrides)
-        lines = [checked_overrides(composer, job) for job in jobs]
+        bases: dict[tuple[str, ...], Any] = {}
+        lines = [checked_overrides(composer, job, bases) for job in jobs]
+        for job in covering(lines):
+            check(composer, job)
         folder = Path(str(master.hydra.sweep.dir)).resolve()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
@@ -70,6 +73,26 @@ def expand(composer: Composer, overrides: Sequence[str]) -> tuple[Any, list[list
     if len(jobs) > MOST_JOBS:
         raise InputError(f"the sweep has {len(jobs)} jobs; at most {MOST_JOBS}.")
     return master, jobs
+
+
+def covering(jobs: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Some of the jobs, among which every override occurs."""
+    seen: set[str] = set()
+    chosen = []
+    for job in jobs:
+        if not seen.issuperset(job):
+            seen.update(job)
+            chosen.append(job)
+    return chosen
+
+
+def check(composer: Composer, job: Sequence[str]) -> None:
+    """Raise `InputError` when a job's config names or holds something wrong."""
+    with one_line("config"):
+        cfg = composer.compose(job)
+    found = composed(cfg, job).cfg
+    if "simulation" not in found:
+        plan(found)
 
 
 def _with_job_count(to_hydra: list[str]) -> list[str]:
