@@ -51,7 +51,8 @@ def plain_file(tmp_path, known) -> Callable[..., Path]:
     """`plain_file(name=value, ...)` writes the known scan in the plain layout, with these in the place of its own (None: left
     out)."""
 
-    def write(name: str = "plain.h5", **changes) -> Path:
+    def write(**changes) -> Path:
+        name = f"plain_{len(list(tmp_path.iterdir()))}.h5"  # readers keep their files open
         arrays = {"intensity": known.counts, "positions_px": known.positions_px, **known.scalars(), **changes}
         with h5py.File(tmp_path / name, "w") as file:
             for key, value in arrays.items():
