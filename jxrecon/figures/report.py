@@ -50,16 +50,22 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
+def explained(name: str) -> tuple[str, str]:
+    """Unit and meaning of a metric; `r_factor.TERM` is what `r_factor` is, of one term."""
+    kind, _, term = name.partition(".")
+    if kind.startswith("loss_"):
+        return "nat", "last value of this term"
+    unit, meaning = METRICS.get(kind, ("", ""))
+    return unit, f"{meaning}; of the term {term}" if term else meaning
+
+
 def metrics_table(metrics: Mapping[str, Any]) -> str:
     """Known metrics first, with unit and meaning, then all others."""
-    names = [name for name in METRICS if name in metrics] + sorted(set(metrics) - set(METRICS))
+    order = {name: place for place, name in enumerate(METRICS)}
+    names = sorted(metrics, key=lambda name: (order.get(name.partition(".")[0], len(order)), name))
     rows = []
     for name in names:
-        unit, meaning = METRICS.get(
-            name, ("nat", "last value of this term") if name.startswith("loss_") else ("", "")
-        )
-        cells = (number(metrics[name]), unit, meaning)
-        value, unit, meaning = (html.escape(cell) for cell in cells)
+        value, unit, meaning = (html.escape(cell) for cell in (number(metrics[name]), *explained(name)))
         rows.append(
             f'<tr><th scope="row"><code>{html.escape(name)}</code></th>'
             f'<td class="n">{value}</td><td>{unit}</td><td class="m">{meaning}</td></tr>'

@@ -41,7 +41,13 @@ def full():
     frames = RNG.gamma(1.0, 20.0, (2, 16, 16)).astype(np.float32)
     epochs = np.arange(1, 6)
     return result(
-        metrics={"r_factor": 0.1234567, "frc_half_bit_px": 1.5, "other": None, "loss_data": 2.5e6},
+        metrics={
+            "r_factor": 0.1234567,
+            "frc_half_bit_px": 1.5,
+            "other": None,
+            "loss_data": 2.5e6,
+            "r_factor.near": 0.2,
+        },
         history={"epoch": epochs, "seconds": epochs, "data": 5.0 / epochs, "total": 5.0 / epochs},
         frc=RingCorrelation(frequency, 1 - frequency, np.full(30, 500.0)).curves(),
         images={"measured": RNG.poisson(frames).astype(np.float32), "predicted": frames},
