@@ -47,7 +47,10 @@ def _filled_by_defaults(defaults: list) -> set[str]:
 
 @pytest.mark.parametrize("path", _yaml_files("**/*.yaml"), ids=_name)
 def test_yaml_names_arguments_of_its_classes(path):
-    for node in _targets(yaml.safe_load(path.read_text())):
+    content = yaml.safe_load(path.read_text())
+    if path == CONFIGS / "config.yaml":
+        content.pop("hydra")  # speaks to Hydra, not to the constructor
+    for node in _targets(content):
         known = set(inspect.signature(_class_of(node)).parameters)
         wrong = set(node) - known - {"_target_", "defaults"}
         assert not wrong, f"`{node['_target_']}` has no {sorted(wrong)}; it takes {sorted(known)}"
@@ -74,10 +77,8 @@ def test_experiment_says_command_time_and_result(path):
     assert f"jxrecon experiment={path.stem}" in head, (
         f"begin with its command, `# jxrecon experiment={path.stem} ...`"
     )
-    assert re.search(r"\d\s*(s|min|h|seconds|minutes|hours)\b", head), (
-        "say how long it takes (`40 s on 2 cores`)"
-    )
-    assert re.search(r"[Ee]xpect.*\d", head, re.DOTALL), "say what to expect (`Expected: r_factor 0.120`)"
+    assert re.search(r"Time: .*\d", head), "say how long it takes (`Time: 40 s on 2 cores.`)"
+    assert "Expected" in head, "say what comes out (`Expected: r_factor 0.120.`)"
 
 
 def _first_key(lines: list[str]) -> int:

@@ -25,7 +25,7 @@ LAYERS = [
     {"batches", "schedules", "optimisers", "projections"},
     {"classical", "initial", "analysis", "descent", "optimise", "nexus", "result", "checkpoint", "devices"},
     {"figures", "targets", "validate", "config_files", "hydra_node", "config", "run_folder", "runtime"},
-    {"reconstruction", "halves", "evaluate", "memory"},
+    {"reconstruction", "halves", "evaluate", "memory", "orientation"},
     {"run", "outcome", "simulate"},
     {"sweep"},
     {"cli", "verbs", "completion"},
