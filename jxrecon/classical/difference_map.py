@@ -23,7 +23,7 @@ doi 10.1016/j.ultramic.2008.12.011.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, PRNGKeyArray
+from jaxtyping import Array, Complex, Float, Int
 
 from ..kernels.patches import paste_all
 from ..numerics.safe import intensity
@@ -34,7 +34,12 @@ GROUP = 16  # frames computed at once
 
 
 def _each_frame(function, *arguments):
-    return jax.lax.map(lambda xs: function(*xs), arguments, batch_size=GROUP)
+    """`function` of every frame, a group at a time."""
+    count = jax.tree.leaves(arguments)[0].shape[0]
+    size = next(n for n in range(min(GROUP, count), 0, -1) if count % n == 0)
+    groups = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), arguments)
+    results = jax.lax.map(lambda xs: jax.vmap(function)(*xs), groups)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
 
 
 def model_waves(
@@ -91,10 +96,11 @@ def overlap(scan, waves, object, probe, sweeps: int, update_probe):
     def improve(object, probe):
         return overlapped_probe(scan, waves, object, probe)
 
-    for _ in range(sweeps):
-        object = overlapped_object(scan, waves, object, probe)
-        probe = jax.lax.cond(update_probe, improve, hold, object, probe)
-    return object, probe
+    def sweep(_, pair):
+        object = overlapped_object(scan, waves, *pair)
+        return object, jax.lax.cond(update_probe, improve, hold, object, pair[1])
+
+    return jax.lax.fori_loop(0, sweeps, sweep, (object, probe))
 
 
 def reflected(
@@ -108,8 +114,9 @@ def reflected(
 
     def step(frame, psi):
         model = moved(probe, frame.fractions) * window(object, frame)
-        reflected, _ = constrained(2 * model - psi, frame)
-        projected, misfit = constrained(model, frame)
+        both = jnp.stack([2 * model - psi, model])
+        (reflected, projected), misfits = jax.vmap(constrained, (0, None))(both, frame)
+        misfit = jax.tree.map(lambda x: x[1], misfits)
         return beta * (psi + reflected - model) + (1 - beta) * projected, misfit
 
     return _each_frame(step, scan, waves)
@@ -121,7 +128,7 @@ def difference_map(
     probe: Complex[Array, "mode v u"],
     *,
     iterations: int,
-    probe_start: int = 2,
+    probe_start: int | Int[Array, ""] = 2,
     sweeps: int = 2,
     beta: float = 0.75,
 ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
@@ -159,7 +166,7 @@ class DifferenceMap(AbstractEngine):
         object: Complex[Array, "y x"],
         probe: Complex[Array, "mode v u"],
         *,
-        key: PRNGKeyArray,
+        seed: int = 0,
     ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         run = eqx.filter_jit(difference_map)
         return run(
@@ -167,7 +174,7 @@ class DifferenceMap(AbstractEngine):
             object,
             probe,
             iterations=self.iterations,
-            probe_start=self.probe_start,
+            probe_start=jnp.asarray(self.probe_start),
             sweeps=self.sweeps,
             beta=self.beta,
         )

@@ -15,7 +15,8 @@ import abc
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
 
 from ..forward.propagation import far_field, near_field
 from ..kernels.patches import cut
@@ -103,6 +104,12 @@ def constrained(waves: Complex[Array, "mode v u"], frame: Scan) -> tuple[Complex
     return from_detector(detected * factor, frame), Misfit(difference, amplitude)
 
 
+def random_orders(iterations: int, count: int, seed: int) -> Int[Array, "iteration scan"]:
+    """The numbers of all frames, in another order for each iteration. Drawn on the host: on the device it compiles for long."""
+    rng = np.random.default_rng([seed, 0xC1A55])
+    return jnp.asarray(np.stack([rng.permutation(count) for _ in range(iterations)]), jnp.int32)
+
+
 class AbstractEngine(eqx.Module):
     """An iterative reconstruction of one object and one illumination from a scan."""
 
@@ -115,6 +122,6 @@ class AbstractEngine(eqx.Module):
         object: Complex[Array, "y x"],
         probe: Complex[Array, "mode v u"],
         *,
-        key: PRNGKeyArray,
+        seed: int = 0,
     ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
-        """Object, probe, and the R-factor met in each iteration. All frames stay on the device."""
+        """Object, probe, and the R-factor met in each iteration; `seed` orders the frames. All frames stay on the device."""

@@ -18,11 +18,11 @@ Odstrcil, Menzel & Guizar-Sicairos, Opt. Express 26, 3108 (2018), doi 10.1364/OE
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Complex, Float, Int
 
 from ..kernels.patches import cut_all, paste_all
 from ..numerics.safe import intensity
-from .engine import AbstractEngine, Misfit, Scan, constrained, moved
+from .engine import AbstractEngine, Misfit, Scan, constrained, moved, random_orders
 
 
 class Settings(eqx.Module):
@@ -63,7 +63,7 @@ def _damped(total, weight, damping):
 
 
 def directions(frames: Scan, weight, object, probe, damping: float):
-    """(dO, dP, illumination), and of every frame: its probe, its window of the object, what it lacks, its misfit."""
+    """(dO, dP, illumination), and of every frame: probe, window of the object, brightness, what it lacks, misfit."""
     shape = frames.intensity.shape[-2:]
     patches = cut_all(object, frames.corners, shape)[:, None]  # pyright: ignore[reportArgumentType]
     probes = jax.vmap(moved, (None, 0))(probe, frames.fractions)
@@ -78,7 +78,7 @@ def directions(frames: Scan, weight, object, probe, damping: float):
     transmitted = jnp.sum(intensity(patches[:, 0]) * weight[:, None, None], axis=0)
     d_object = _damped(d_object, illumination, damping)
     d_probe = _damped(jnp.sum(back, axis=0), transmitted, damping)
-    return (d_object, d_probe, shines), (probes, patches, missing, misfit)
+    return (d_object, d_probe, illumination), (probes, patches, shines, missing, misfit)
 
 
 def lsq_ml_update(
@@ -90,9 +90,8 @@ def lsq_ml_update(
     update_probe: Float[Array, ""],
 ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Misfit]:
     """Object and probe after one batch; weight: 1 for a frame, 0 for padding; update_probe: 1, or 0 to hold it fixed."""
-    (d_object, d_probe, shines), (probes, patches, missing, misfit) = directions(
-        frames, weight, object, probe, settings.damping
-    )
+    merged, each = directions(frames, weight, object, probe, settings.damping)
+    (d_object, d_probe, illumination), (probes, patches, shines, missing, misfit) = merged, each
     d_probe = d_probe * update_probe
     shape = frames.intensity.shape[-2:]
     by_object = cut_all(d_object, frames.corners, shape)[:, None] * probes  # pyright: ignore[reportArgumentType]
@@ -101,7 +100,6 @@ def lsq_ml_update(
     steps = jax.vmap(lambda c, a, b: best_steps(c, a, b, ridge))(missing, by_object, by_probe)
     steps = settings.relaxation * steps
     weighted = paste_all(jnp.zeros_like(object.real), steps[:, 0, None, None] * shines, frames.corners)
-    illumination = paste_all(jnp.zeros_like(object.real), shines, frames.corners)
     object = object + d_object * weighted / jnp.maximum(illumination, 1e-6 * jnp.max(illumination))
     probe = probe + d_probe * jnp.sum(steps[:, 1] * weight) / jnp.sum(weight)
     misfit = Misfit(misfit.difference * weight, misfit.amplitude * weight)
@@ -117,14 +115,14 @@ def _accelerated(new, change, previous, velocity, momentum: float):
 
 
 def batches(
-    count: int, size: int, key: PRNGKeyArray
-) -> tuple[Int[Array, "batch frame"], Float[Array, "batch frame"]]:
-    """Frame numbers in random order and weights; the last batch is filled up with frames of weight 0."""
+    orders: Int[Array, "iteration scan"], size: int
+) -> tuple[Int[Array, "iteration batch frame"], Float[Array, "batch frame"]]:
+    """Frame numbers and weights; the last batch is filled up with frames of weight 0."""
+    iterations, count = orders.shape
     rows = -(-count // size)
-    order = jax.random.permutation(key, count)
-    padded = jnp.concatenate([order, order[: rows * size - count]])
-    weight = jnp.arange(rows * size) < count
-    return padded.reshape(rows, size), weight.reshape(rows, size).astype(float)
+    padded = jnp.concatenate([orders, orders[:, : rows * size - count]], axis=1)
+    weight = jnp.asarray(jnp.arange(rows * size) < count, jnp.result_type(float))
+    return padded.reshape(iterations, rows, size), weight.reshape(rows, size)
 
 
 def lsq_ml(
@@ -132,29 +130,26 @@ def lsq_ml(
     object: Complex[Array, "y x"],
     probe: Complex[Array, "mode v u"],
     settings: Settings,
+    index: Int[Array, "iteration batch frame"],
+    weight: Float[Array, "batch frame"],
     *,
-    iterations: int,
-    batch_size: int,
-    probe_start: int,
-    key: PRNGKeyArray,
+    probe_start: int | Int[Array, ""],
 ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
-    """Object and probe after `iterations` passes over all frames, and the R-factor met in each."""
-    count = scan.corners.shape[0]
-    size = min(batch_size, count)
+    """Object and probe after a pass over the `batches` of each iteration, and the R-factor met in each."""
+    real = object.real.dtype
 
     def epoch(state, xs):
-        iteration, key = xs
+        iteration, index = xs
         old, previous, velocity = state
-        free = jnp.asarray(iteration >= probe_start, object.real.dtype)
+        free = jnp.asarray(iteration >= probe_start, real)
 
         def body(here, batch):
-            index, weight = batch
-            *changed, misfit = lsq_ml_update(scan[index], weight, here[0], here[1], settings, free)
+            numbers, weight = batch
+            *changed, misfit = lsq_ml_update(scan[numbers], weight, here[0], here[1], settings, free)
             return tuple(changed), misfit
 
-        index, weight = batches(count, size, key)
-        new, misfit = jax.lax.scan(body, old, (index, weight.astype(object.real.dtype)))
-        change = tuple(x - y for x, y in zip(new, old, strict=True))
+        new, misfit = jax.lax.scan(body, old, (index, weight.astype(real)))
+        change = jax.tree.map(jnp.subtract, new, old)
         moved_on = [
             _accelerated(*leaves, settings.momentum)
             for leaves in zip(new, change, previous, velocity, strict=True)
@@ -163,8 +158,8 @@ def lsq_ml(
         return (new, change, velocity), misfit.r_factor
 
     zeros = jax.tree.map(jnp.zeros_like, (object, probe))
-    epochs = jnp.arange(iterations), jax.random.split(key, iterations)
-    ((object, probe), *_), history = jax.lax.scan(epoch, ((object, probe), zeros, zeros), epochs)
+    start = (object, probe), zeros, zeros
+    ((object, probe), *_), history = jax.lax.scan(epoch, start, (jnp.arange(index.shape[0]), index))
     return object, probe, history
 
 
@@ -192,17 +187,11 @@ class LsqMl(AbstractEngine):
         object: Complex[Array, "y x"],
         probe: Complex[Array, "mode v u"],
         *,
-        key: PRNGKeyArray,
+        seed: int = 0,
     ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         settings = Settings(self.relaxation, self.damping, self.coupling, self.momentum)
+        count = scan.corners.shape[0]
+        orders = random_orders(self.iterations, count, seed)
+        index, weight = batches(orders, min(self.batch_size, count))
         run = eqx.filter_jit(lsq_ml)
-        return run(
-            scan,
-            object,
-            probe,
-            settings,
-            iterations=self.iterations,
-            batch_size=self.batch_size,
-            probe_start=self.probe_start,
-            key=key,
-        )
+        return run(scan, object, probe, settings, index, weight, probe_start=jnp.asarray(self.probe_start))

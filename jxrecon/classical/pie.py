@@ -13,11 +13,11 @@ doi 10.1364/OPTICA.4.000736.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, PRNGKeyArray
+from jaxtyping import Array, Complex, Float, Int
 
 from ..kernels.patches import paste
 from ..numerics.safe import intensity
-from .engine import AbstractEngine, Misfit, Scan, constrained, moved, window
+from .engine import AbstractEngine, Misfit, Scan, constrained, moved, random_orders, window
 
 
 class Settings(eqx.Module):
@@ -68,16 +68,14 @@ def pie(
     object: Complex[Array, "y x"],
     probe: Complex[Array, "mode v u"],
     settings: Settings,
+    orders: Int[Array, "iteration scan"],
     *,
-    iterations: int,
-    probe_start: int,
-    key: PRNGKeyArray,
+    probe_start: int | Int[Array, ""],
 ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
-    """Object and probe after `iterations` passes over all frames, and the R-factor met in each."""
-    count = scan.corners.shape[0]
+    """Object and probe after a pass over all frames in each of the orders, and the R-factor met in each."""
 
     def epoch(state, xs):
-        iteration, key = xs
+        iteration, order = xs
 
         free = jnp.asarray(iteration >= probe_start, object.real.dtype)
 
@@ -85,10 +83,10 @@ def pie(
             *changed, misfit = pie_update(scan[number], here[0], here[1], settings, free)
             return tuple(changed), misfit
 
-        state, misfit = jax.lax.scan(body, state, jax.random.permutation(key, count))
+        state, misfit = jax.lax.scan(body, state, order)
         return state, misfit.r_factor
 
-    epochs = jnp.arange(iterations), jax.random.split(key, iterations)
+    epochs = jnp.arange(orders.shape[0]), orders
     (object, probe), history = jax.lax.scan(epoch, (object, probe), epochs)
     return object, probe, history
 
@@ -107,19 +105,12 @@ class Epie(AbstractEngine):
         object: Complex[Array, "y x"],
         probe: Complex[Array, "mode v u"],
         *,
-        key: PRNGKeyArray,
+        seed: int = 0,
     ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
         settings = Settings(self.object_step, self.probe_step, 1.0, 1.0)
+        orders = random_orders(self.iterations, scan.corners.shape[0], seed)
         run = eqx.filter_jit(pie)
-        return run(
-            scan,
-            object,
-            probe,
-            settings,
-            iterations=self.iterations,
-            probe_start=self.probe_start,
-            key=key,
-        )
+        return run(scan, object, probe, settings, orders, probe_start=jnp.asarray(self.probe_start))
 
 
 class Rpie(AbstractEngine):
@@ -132,27 +123,25 @@ class Rpie(AbstractEngine):
     object_regularisation: float = 0.1
     probe_regularisation: float = 1.0
 
+    def __check_init__(self):
+        self.settings()
+
+    def settings(self) -> Settings:
+        return Settings(
+            self.object_step,
+            self.probe_step,
+            self.object_regularisation,
+            self.probe_regularisation,
+        )
+
     def __call__(
         self,
         scan: Scan,
         object: Complex[Array, "y x"],
         probe: Complex[Array, "mode v u"],
         *,
-        key: PRNGKeyArray,
+        seed: int = 0,
     ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
-        settings = Settings(
-            self.object_step,
-            self.probe_step,
-            self.object_regularisation,
-            self.probe_regularisation,
-        )
+        orders = random_orders(self.iterations, scan.corners.shape[0], seed)
         run = eqx.filter_jit(pie)
-        return run(
-            scan,
-            object,
-            probe,
-            settings,
-            iterations=self.iterations,
-            probe_start=self.probe_start,
-            key=key,
-        )
+        return run(scan, object, probe, self.settings(), orders, probe_start=jnp.asarray(self.probe_start))

@@ -8,7 +8,6 @@ too: for scans larger than memory, start from another guess.
 import logging
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
@@ -52,12 +51,11 @@ class Classical(AbstractInitial):
         canvas = side_by_side(parameters.object)
         positions = positions_on_canvas(parameters, measurement)
         optics = measurement.optics[measurement.view]
-        keys = jax.random.split(jax.random.key(seed), parameters.probe.modes.shape[0])
         modes = []
-        for number, (probe, key) in enumerate(zip(parameters.probe.modes, keys, strict=True)):
+        for number, probe in enumerate(parameters.probe.modes):
             index = np.flatnonzero(optics == number)
             scan = read_scan(geometry, measurement, positions, index, (canvas.shape[0], canvas.shape[1]))
-            canvas, probe, history = self.engine(scan, canvas, probe, key=key)
+            canvas, probe, history = self.engine(scan, canvas, probe, seed=seed + number)
             modes.append(probe)
             _log.info(
                 "%s: R-factor %.4f after %d iterations",

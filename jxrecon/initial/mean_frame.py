@@ -64,4 +64,5 @@ def mean_frame(geometry: Geometry, measurement: Measurement, index: np.ndarray) 
             f"{measurement.source or 'measurement'}: no frame has a count on a good pixel; check the mask and the frames."
         )
     mean = filled(total / np.maximum(times, 1), times > 0)
-    return MeanFrame(np.pad(mean, geometry.margin, mode="edge"), index)
+    fine = np.ones((geometry.oversampling, geometry.oversampling)) / geometry.oversampling**2
+    return MeanFrame(np.kron(np.pad(mean, geometry.margin, mode="edge"), fine), index)

@@ -6,7 +6,6 @@ R-factor wins.
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Complex
@@ -46,7 +45,7 @@ def r_factor(
     """R-factor that the engine reaches from this probe."""
     scaled = probe[None] * np.sqrt(photons / np.sum(np.abs(probe) ** 2))
     start = jnp.asarray(scaled, object.dtype)
-    return float(engine(scan, object, start, key=jax.random.key(0))[2][-1])
+    return float(engine(scan, object, start, seed=0)[2][-1])
 
 
 class SearchedProbe(AbstractProbeGuess):
