@@ -4,7 +4,7 @@ What is timed is what a run does between two epochs: batches drawn, the compiled
 and checked. Files, figures and reports are left out, as they are for other packages. One line of JSON is printed, with
 
     s_per_epoch_median, cpu_s_per_epoch_median   over the epochs after `--warmup`
-    compile_and_first_epoch_s                    wall, from the first call of the compiled loop to its result
+    compile_and_first_epoch_s (and _cpu_s)       from the first call of the compiled loop to its result
     start_cpu_s                                  CPU time before that call (imports, data, first guess)
     peak_memory_mb, memory_before_fit_mb         high-water mark of resident memory, at the end and before the first call
     phase_rmse_rad                               after the last epoch, where the file holds `object_true`
@@ -89,6 +89,7 @@ def main() -> None:
         "s_per_epoch_median": float(np.median(walls[a.warmup :])),
         "cpu_s_per_epoch_median": float(np.median(cpus[a.warmup :])),
         "compile_and_first_epoch_s": float(walls[0]),
+        "compile_and_first_epoch_cpu_s": float(cpus[0]),
         "start_cpu_s": start_cpu_s,
         "memory_before_fit_mb": before,
         "peak_memory_mb": peak_memory_mb(),

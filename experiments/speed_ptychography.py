@@ -51,6 +51,8 @@ class Setup:
     repeats: int
     batches: tuple[int, ...]
     memory_batches: tuple[int, ...]
+    worker: Path = HERE / "jxrecon_ptychography.py"
+    floor: Path = HERE / "fft_floor.py"
 
     @property
     def clock(self) -> str:
@@ -63,14 +65,12 @@ class Setup:
         return PACKAGE | cold | ({"JAX_PLATFORMS": "cpu"} if self.device == "cpu" else {})
 
     def jxrecon(self, name: str, batch: int, *options: str, cores: int = 1) -> Contestant:
-        script = str(HERE / "jxrecon_ptychography.py")
         timing = ("--batch", str(batch), "--epochs", str(self.epochs))
-        command = (sys.executable, script, str(self.data), *timing, *options)
+        command = (sys.executable, str(self.worker), str(self.data), *timing, *options)
         return Contestant(name, command, cores if self.device == "cpu" else 0, self.environment)
 
     def transforms(self) -> Contestant:
         count, size = frames_of(self.data)[:2]
-        script = str(HERE / "fft_floor.py")
         group = "2" if self.device == "cpu" else "100"
         options = (
             "--frames",
@@ -82,7 +82,7 @@ class Setup:
             "--epochs",
             str(self.epochs),
         )
-        command = (sys.executable, script, *options)
+        command = (sys.executable, str(self.floor), *options)
         return Contestant("FFTs alone", command, 1 if self.device == "cpu" else 0, self.environment)
 
     def others(self, which: Sequence[peers.Peer], batch: int) -> list[Contestant]:
@@ -119,7 +119,8 @@ def subpixel(setup: Setup, folder: Path) -> tuple[dict, list[Answer]]:
             figure = ratio(median(turns.get(peer.name, []), setup.clock), mine)
             if batch == 10:
                 answers.append(Answer(f"sub-pixel, batch {batch}: {peer.name} / jxrecon", figure, good, True))
-    compile_s = median(found[f"batch {setup.batches[0]}"]["jxrecon"], "compile_and_first_epoch_s")
+    key = "compile_and_first_epoch_cpu_s" if setup.device == "cpu" else "compile_and_first_epoch_s"
+    compile_s = median(found[f"batch {setup.batches[0]}"]["jxrecon"], key)
     answers.append(Answer("compilation and first epoch, empty cache, s", compile_s, 5.0, False))
     return found, answers
 
