@@ -14,29 +14,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from .random_field import draw_field
 from .specimen import AbstractSpecimen, chord, inside, pixel_of
-
-WARP_FEATURES = 24
-
-
-@dataclasses.dataclass(frozen=True)
-class Warp:
-    """A smooth Gaussian field of unit variance, sum_k sqrt(2 / K) cos(k_y y + k_x x + phase)."""
-
-    wavevector: Float[np.ndarray, "k 2"]
-    phase: Float[np.ndarray, " k"]
-
-    def __call__(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        # A cosine of a sum is a sum of products: one small matrix product instead of a cosine per pixel and wave.
-        a, b = np.outer(y, self.wavevector[:, 0]) + self.phase, np.outer(self.wavevector[:, 1], x)
-        waves = np.hstack([np.cos(a), -np.sin(a)]) @ np.vstack([np.cos(b), np.sin(b)])
-        return np.sqrt(2 / len(self.phase)) * waves
-
-
-def draw_warp(rng: np.random.Generator, length_m: float) -> Warp:
-    """A warp with the correlation exp(-r^2 / (2 length^2))."""
-    wavevector = rng.standard_normal((WARP_FEATURES, 2)) / length_m
-    return Warp(wavevector, rng.uniform(0, 2 * np.pi, WARP_FEATURES))
 
 
 def box(
@@ -151,7 +130,7 @@ class LayeredParticle(AbstractSpecimen):
     def thickness(self, rng):
         edges, density = self.shells()
         steps = np.diff(density, prepend=0)
-        warp = draw_warp(rng, 0.45 * self.radius_m)
+        warp = draw_field(rng, 0.45 * self.radius_m, waves=24)
         cracks = [self._crack(rng) for _ in range(self.cracks)]
         inner = np.append(edges[1:], 0.0)
         porous = [(inner[k], edges[k]) for k in range(1 if self.layers > 1 else 0, self.layers, 2)]
