@@ -34,7 +34,7 @@ class Instrument(eqx.Module):
 
     `distance_m`: sample to detector. `detector_pixel_m`: one number or (v, u), of the raw detector. `focus_to_sample_m`: near
     field in a cone beam; leave it out for a parallel beam. `margin`: pixels by which the near-field wave is followed beyond the
-    detector.
+    detector; `oversampling`: samples of it per detector pixel and axis.
     """
 
     wavelength_m: float | None = eqx.field(converter=_float, default=None)
@@ -44,6 +44,7 @@ class Instrument(eqx.Module):
     regime: Regime | None = None
     focus_to_sample_m: float | None = eqx.field(converter=_float, default=None)
     margin: int | None = None
+    oversampling: int | None = None
 
     def __check_init__(self):
         if self.wavelength_m is not None and self.energy_keV is not None:
@@ -64,6 +65,7 @@ class FileGeometry:
     regime: Regime | None = None
     focus_to_sample_m: float | None = None
     margin: int | None = None
+    oversampling: int | None = None
 
     def with_instrument(self, instrument: Instrument) -> "FileGeometry":
         """The user's numbers over the file's."""
@@ -101,6 +103,7 @@ def set_up(found: FileGeometry, frame_shape: tuple[int, int], pitch_scale: int, 
             regime=found.regime or "far_field",
             focus_to_sample_m=found.focus_to_sample_m,
             margin=found.margin or 0,
+            oversampling=found.oversampling or 1,
         )
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None

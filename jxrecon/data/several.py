@@ -3,6 +3,7 @@
 import os
 from typing import Literal
 
+import equinox as eqx
 import numpy as np
 
 from ..errors import InputError
@@ -90,8 +91,8 @@ class Several(AbstractReader):
     `share`: "object" (one specimen, a probe for each scan), "probe" (one probe, a specimen for each) or "both".
     """
 
-    paths: tuple[str, ...] = ()
-    scans: tuple[AbstractReader, ...] = ()
+    paths: tuple[str, ...] = eqx.field(converter=tuple, default=())
+    scans: tuple[AbstractReader, ...] = eqx.field(converter=tuple, default=())
     share: Literal["object", "probe", "both"] = "object"
     instrument: Instrument = Instrument()
     preprocess: Preprocess = Preprocess()
