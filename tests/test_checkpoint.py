@@ -218,12 +218,12 @@ def test_nothing_readable_is_one_line(tmp_path):
         load(tmp_path / "c.h5", {"a": 1})
 
 
-DAMAGES = {"flip": (flipped, 200, 0.0), "hole": (hole, 50, 0.2), "cut": (cut, 50, 0.0)}
+DAMAGES = {"flip": (flipped, 200, 0.05), "hole": (hole, 50, 0.5), "cut": (cut, 50, 0.0)}
 
 
 @pytest.mark.parametrize("sort", DAMAGES)
 def test_damage_is_never_silent(tmp_path, count, sort):
-    """`same` is for holes where zeros were."""
+    """`same` is for holes where zeros were, and for the few bytes that HDF5 leaves unused."""
     damage, number, most_same = DAMAGES[sort]
     tree, meta = state(), {"config": "a: 1\n" * 20, "epoch": 3}
     save(tmp_path / "c.h5", tree, meta, keep=1)
