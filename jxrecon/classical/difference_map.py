@@ -108,7 +108,7 @@ def reflected(
     waves: Complex[Array, "scan mode v u"],
     object: Complex[Array, "y x"],
     probe: Complex[Array, "mode v u"],
-    beta: float,
+    beta: float | Float[Array, ""],
 ) -> tuple[Complex[Array, "scan mode v u"], Misfit]:
     """The next exit waves, by the equation above, and the misfit of the model."""
 
@@ -130,7 +130,7 @@ def difference_map(
     iterations: int,
     probe_start: int | Int[Array, ""] = 2,
     sweeps: int = 2,
-    beta: float = 0.75,
+    beta: float | Float[Array, ""] = 0.75,
 ) -> tuple[Complex[Array, "y x"], Complex[Array, "mode v u"], Float[Array, " iteration"]]:
     """Object and probe after `iterations`, the probe fixed before `probe_start`, and the R-factor met in each."""
 
@@ -176,5 +176,5 @@ class DifferenceMap(AbstractEngine):
             iterations=self.iterations,
             probe_start=jnp.asarray(self.probe_start),
             sweeps=self.sweeps,
-            beta=self.beta,
+            beta=jnp.asarray(self.beta, object.real.dtype),
         )
