@@ -173,7 +173,9 @@ def _damaged(path: str, error: Exception) -> OSError:
 
 def _opened(path: str, kind: str, version: int) -> h5py.File:
     size = _demand_hdf5(path)
-    file = h5py.File(path, "r", locking=False)  # a renamed file never changes: no lock needed
+    file = h5py.File(
+        path, "r"
+    )  # no `locking`: HDF5 refuses a file that the same process has open with another setting
     try:
         _demand_kind(path, file, kind, version)
         if _checksum(file, size) != np.asarray(file.attrs[_CRC]):

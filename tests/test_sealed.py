@@ -152,3 +152,9 @@ def test_an_attribute_changed_by_another_program_is_noticed(tmp_path):
         set_attributes(file, said="two")
     with pytest.raises(OSError, match="differ from their checksum"), open_sealed(path, "test", 1):
         pass
+
+
+def test_a_file_that_is_open_elsewhere(tmp_path):
+    path = sealed(tmp_path / "a.h5", lambda f: None)
+    with h5py.File(path) as before, open_sealed(path, "test", 1) as file:
+        assert last(file["a"]) == last(before["a"]) == 4
