@@ -24,7 +24,8 @@ class Geometry(eqx.Module):
 
     `distance_m` is sample to detector; `focus_to_sample_m` is None for a parallel beam (no magnification).
     `detector_pixel_m` is (v, u). `regime` chooses between the far and the near field. In the near field the wave is followed
-    `margin` pixels beyond each edge of the detector, so that it does not come back in over the periodic boundary.
+    `margin` detector pixels beyond each edge of the detector, so that it does not come back in over the periodic boundary, and
+    sampled `oversampling` times per detector pixel: a specimen that is sharper than a pixel still shows in the intensity.
     """
 
     wavelength_m: float
@@ -34,6 +35,7 @@ class Geometry(eqx.Module):
     regime: Literal["far_field", "near_field"] = "far_field"
     focus_to_sample_m: float | None = None
     margin: int = 0
+    oversampling: int = 1
 
     def __check_init__(self):
         for name in ("wavelength_m", "distance_m"):
@@ -46,14 +48,18 @@ class Geometry(eqx.Module):
             )
         if self.regime not in ("far_field", "near_field"):
             raise ValueError(f"`regime` is {self.regime!r}; expected 'far_field' or 'near_field'.")
-        if self.margin and self.regime == "far_field":
-            raise ValueError("`margin` is for the near field; set it to 0 in the far field.")
+        if self.margin < 0 or self.oversampling < 1:
+            raise ValueError("expected `margin` of 0 or more and `oversampling` of 1 or more.")
+        if (self.margin or self.oversampling > 1) and self.regime == "far_field":
+            raise ValueError(
+                "`margin` and `oversampling` are for the near field; leave them out in the far field."
+            )
 
     @property
     def probe_shape(self) -> tuple[int, int]:
         """Pixels of the probe, and of the window through which a frame sees the object."""
         v, u = self.frame_shape
-        return v + 2 * self.margin, u + 2 * self.margin
+        return (v + 2 * self.margin) * self.oversampling, (u + 2 * self.margin) * self.oversampling
 
     @property
     def energy_keV(self) -> float:
@@ -74,7 +80,7 @@ class Geometry(eqx.Module):
                 self.wavelength_m * self.distance_m / (n * d)
                 for n, d in zip(self.frame_shape, self.detector_pixel_m, strict=True)
             )  # pyright: ignore[reportReturnType]
-        return tuple(d / self.magnification for d in self.detector_pixel_m)  # pyright: ignore[reportReturnType]
+        return tuple(d / self.magnification / self.oversampling for d in self.detector_pixel_m)  # pyright: ignore[reportReturnType]
 
     @property
     def fresnel_number(self) -> tuple[float, float]:

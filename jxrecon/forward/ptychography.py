@@ -70,10 +70,16 @@ def near_field_pattern(
     probe: Complex[Array, "mode v u"],
     fresnel_number: tuple[float, float],
     margin: int,
+    oversampling: int = 1,
 ) -> Float[Array, "_ _"]:
-    """Incoherent sum of the modes' near-field intensities on the detector, `margin` pixels inside the window, photons."""
-    frame = jnp.sum(intensity(near_field(probe * patch, fresnel_number)), axis=0)
-    return frame[margin : frame.shape[0] - margin, margin : frame.shape[1] - margin]
+    """Incoherent sum of the modes' near-field intensities on the detector, photons.
+
+    The detector lies `margin` of its pixels inside the window, and each of them sums `oversampling`^2 samples.
+    """
+    fine = jnp.sum(intensity(near_field(probe * patch, fresnel_number)), axis=0)
+    v, u = (n // oversampling for n in fine.shape)
+    frame = fine.reshape(v, oversampling, u, oversampling).sum(axis=(1, 3))
+    return frame[margin : v - margin, margin : u - margin]
 
 
 class Shared(eqx.Module):
@@ -167,7 +173,8 @@ class Ptychography(AbstractForwardModel):
             if frame.ramps is not None:
                 patch = shifted_window(patch, frame.ramps, SHIFT_MARGIN)
             assert self.geometry is not None
-            counts = near_field_pattern(patch, probe, self.geometry.fresnel_number, self.geometry.margin)
+            g = self.geometry
+            counts = near_field_pattern(patch, probe, g.fresnel_number, g.margin, g.oversampling)
         if shared.background is not None:
             counts = counts + shared.background
         return frame.flux * counts

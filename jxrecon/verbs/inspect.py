@@ -4,6 +4,7 @@ With everything known, the orientations and position signs that the data can tel
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..cli import Parser, config_options
@@ -13,6 +14,9 @@ def options(made: Parser) -> None:
     made.add_argument("file", metavar="FILE", help="data file")
     config_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument("--no-trials", action="store_true", help="read only, do not try the orientations")
+    made.add_argument("--trial-epochs", type=int, default=60, metavar="N", help="epochs of each trial (60)")
+    made.add_argument("--trial-frames", type=int, default=200, metavar="N", help="frames of each trial (200)")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -30,5 +34,35 @@ def main(options: argparse.Namespace) -> int:
     composed = compose([*options.overrides, f"data.path='{quoted}'"], folders)
     job = construct(planned(composed.cfg))
     found = describe(job.data)
-    print(json.dumps(plain(found), indent=1) if options.json else as_text(found))
+    print(json.dumps(plain(found), indent=1) if options.json else as_text(found), flush=True)
+    if options.no_trials or options.json or not _complete(job):
+        return 0
+    return _orientation(job, options.trial_epochs, options.trial_frames)
+
+
+def _complete(job) -> bool:
+    """Whether the file says all that a reconstruction needs; if not, say what is missing, which `describe` listed too."""
+    from ..errors import InputError
+
+    try:
+        job.data.read()
+    except InputError as error:
+        print(f"orientation not tried: {error}")
+        return False
+    return True
+
+
+def _orientation(job, epochs: int, frames: int) -> int:
+    from ..orientation import explain, judge, trials, ways
+    from ..reconstruction import read
+
+    (geometry, _), *_ = read(job).values()
+    tried = []
+    count = len(ways())
+    for one in trials(job, epochs, frames):
+        tried.append(one)
+        print(f"  trial {len(tried)} of {count}: R {one.r_factor:.4f}", file=sys.stderr, flush=True)
+    preprocess = job.data.preprocess
+    sign = (1, 1) if preprocess.position_sign is None else preprocess.pair("position_sign")
+    explain(judge(tried, geometry.regime), bool(preprocess.swap_xy), sign)
     return 0
