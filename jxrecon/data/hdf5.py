@@ -49,7 +49,12 @@ class GuardedFile:
             raise InputError(f"{path}: is not an HDF5 file (it begins with {head!r}).")
         options = {} if limits.locking is None else {"locking": limits.locking}
         with naming(self.path):
-            self._h5 = h5py.File(path, "r", rdcc_nbytes=2**24, **options)
+            try:
+                self._h5 = h5py.File(path, "r", rdcc_nbytes=2**24, **options)
+            except BlockingIOError:
+                raise Refused(
+                    "is locked by a program that writes it (`data.access.locking=false` reads it anyway)"
+                ) from None
 
     def __enter__(self) -> "GuardedFile":
         return self

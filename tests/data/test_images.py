@@ -1,3 +1,5 @@
+"""Tables and images from files that a setting names."""
+
 import h5py
 import numpy as np
 import pytest

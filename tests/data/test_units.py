@@ -1,3 +1,5 @@
+"""Units against CODATA and NIST."""
+
 import pytest
 
 from jxrecon.data.units import kilo_electron_volts, metres, wavelength_of_joule, wavelength_of_keV
