@@ -15,7 +15,7 @@ from ..errors import InputError
 
 def powers(modes: Complex[np.ndarray, "*mode v u"]) -> Float[np.ndarray, "*mode"]:
     """sum |P|^2 of every mode."""
-    return np.sum(np.abs(modes) ** 2, axis=(-2, -1))
+    return np.asarray(np.sum(np.abs(modes) ** 2, axis=(-2, -1)))
 
 
 def orthogonalised(modes: Complex[np.ndarray, "mode v u"]) -> Complex[np.ndarray, "mode v u"]:

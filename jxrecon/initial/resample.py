@@ -10,7 +10,7 @@ LARGEST_RATIO = 16.0
 
 
 def framed(
-    field: Num[np.ndarray, "_ _"], shape: tuple[int, int], value: complex = 0.0
+    field: Num[np.ndarray, "_ _"], shape: tuple[int, int], value: complex | float = 0.0
 ) -> Complex[np.ndarray, "_ _"]:
     """Cropped, or continued with `value`, to `shape`."""
     result = np.full(shape, value, complex)
@@ -29,7 +29,7 @@ def resampled(
     pixel_size_m: tuple[float, float],
     new_shape: tuple[int, int],
     new_pixel_size_m: tuple[float, float],
-    value: complex = 0.0,
+    value: complex | float = 0.0,
 ) -> Complex[np.ndarray, "_ _"]:
     """The field on pixels of another size (cubic splines), `value` outside of it."""
     ratio = [new / old for new, old in zip(new_pixel_size_m, pixel_size_m, strict=True)]

@@ -111,7 +111,7 @@ def test_noise_free_truth_is_a_fixed_point_of_the_difference_map(modes, simulate
     def step(object, probe, beta):
         waves = dm.model_waves(case.scan, object, probe)
         found = dm.overlap(case.scan, waves, object, probe, 3, True)
-        return waves, found, dm.reflected(case.scan, waves, *found, beta)
+        return waves, found, dm.reflected(case.scan, waves, found[0], found[1], beta)
 
     for beta in (1.0, 0.75):
         waves, found, (new, misfit) = step(object, probe, beta)
