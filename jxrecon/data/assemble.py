@@ -16,7 +16,7 @@ from .detector import beam_centre, hot_pixels, orient
 from .images import load_image
 from .instrument import Instrument, set_up
 from .preprocess import Pipeline, Preprocess, PreprocessedFrames, empty_frames, oriented, place
-from .resample import recentre_object, resample_probe
+from .resample import recentre_object, resample_far, resample_near
 from .scan import Scan, check_count, check_mask
 from .survey import Survey, survey
 
@@ -40,7 +40,7 @@ def assemble(
     positions = _convention(scan.positions[frames.selection], preprocess) / unit
     _check_extent(positions, geometry, source)
     origin = (positions.max(0) + positions.min(0)) / 2 if centred else np.zeros(2)
-    guess, origin = _guess(scan, preprocess, frames, origin, positions, geometry.probe_shape)
+    guess, origin = _guess(scan, preprocess, origin, positions, geometry)
     if scan.rescale_probe and "probe" in guess:
         guess["probe"] = guess["probe"] * np.sqrt(seen.totals.mean() / np.sum(np.abs(guess["probe"]) ** 2))
     metadata = {
@@ -143,7 +143,9 @@ def _geometries(scan, preprocess, instrument, shape, source) -> tuple[Geometry, 
     if found.detector_pixel_m is not None and _orientation(preprocess) & 4:
         found = dataclasses.replace(found, detector_pixel_m=found.detector_pixel_m[::-1])
     whole = oriented(scan.frames.shape[1:], _orientation(preprocess))
-    return set_up(found, shape, preprocess.bin, source), set_up(found, whole, 1, source)
+    # Pixels in a file are those of its own grid, whatever finer grid the user asks for.
+    stored = dataclasses.replace(found, oversampling=scan.geometry.oversampling)
+    return set_up(found, shape, preprocess.bin, source), set_up(stored, whole, 1, source)
 
 
 def _convention(positions: np.ndarray, preprocess: Preprocess) -> np.ndarray:
@@ -167,14 +169,20 @@ def _check_extent(positions: np.ndarray, geometry: Geometry, source: str) -> Non
         )
 
 
-def _guess(scan, preprocess, frames, origin, positions, window) -> tuple[dict, np.ndarray]:
+def _guess(scan, preprocess, origin, positions, geometry: Geometry) -> tuple[dict, np.ndarray]:
     """First guesses of probe and object on the grid that is used, and the origin, moved so that the object fits its pixels."""
     orientation, whole = _orientation(preprocess), scan.frames.shape[1:]
     same_pixel = (preprocess.crop is None or preprocess.pair("crop") == whole) and preprocess.bin == 1
+    same_pixel = same_pixel and geometry.oversampling == (scan.geometry.oversampling or 1)
+    window = geometry.probe_shape
     guess = {}
     if scan.probe is not None:
         probe = orient(scan.probe, orientation)
-        guess["probe"] = resample_probe(probe, _cropped(preprocess, probe.shape[-2:]), preprocess.bin, window)
+        cropped = _cropped(preprocess, probe.shape[-2:])
+        if geometry.regime == "near_field":
+            guess["probe"] = resample_near(probe, cropped, preprocess.bin, geometry.oversampling, window)
+        else:
+            guess["probe"] = resample_far(probe, cropped, preprocess.bin)
     if scan.object is not None and same_pixel and orientation == 0 and preprocess.position_sign is None:
         middle = np.asarray(scan.object.shape) // 2 - origin
         # The object's own grid decides on the fraction of the origin.

@@ -95,11 +95,12 @@ def read_guess(file: GuardedFile, entry: str, shape: tuple[int, int]) -> dict:
 
 
 def own_records(file: GuardedFile, entry: str) -> dict:
-    """What CXI has no name for and this package's writer adds: regime, focus, margin."""
+    """What CXI has no name for and this package's writer adds: regime, focus, margin, oversampling."""
     group = f"{entry}/jxrecon"
     found: dict = {"focus_to_sample_m": _scalar(file, f"{group}/focus_to_sample_m")}
-    if file.has(f"{group}/margin"):
-        found["margin"] = int(file.scalar(f"{group}/margin"))
+    for name in ("margin", "oversampling"):
+        if file.has(f"{group}/{name}"):
+            found[name] = int(file.scalar(f"{group}/{name}"))
     regime = file.text(f"{group}/regime") if file.has(f"{group}/regime") else None
     if regime not in (None, "far_field", "near_field"):
         raise InputError(f"{file.where(group)}/regime: is {regime!r}; expected 'far_field' or 'near_field'.")

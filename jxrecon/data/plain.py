@@ -3,7 +3,7 @@
 intensity (scan, v, u) counts, zero frequency at the centre; positions_px (scan, 2) probe centres (y, x) in object pixels;
 optionally probe (mode, v, u) complex with sum |probe|^2 = mean counts of a frame, mask (v, u) with True = good; scalars
 wavelength_m, distance_m, detector_pixel_m (pixel_size_m follows from them); optionally regime ("far_field", "near_field"),
-focus_to_sample_m, margin. object_true and probe_true of simulated sets are never given to a reconstruction.
+focus_to_sample_m, margin, oversampling. object_true and probe_true of simulated sets are never given to a reconstruction.
 """
 
 import zipfile
@@ -20,8 +20,9 @@ from .preprocess import Preprocess
 from .reader import AbstractReader
 from .scan import Scan, check_mask, check_positions, check_probe
 
-SCALARS = ("wavelength_m", "distance_m", "detector_pixel_m", "focus_to_sample_m", "margin")
-NAMES = ("intensity", "positions_px", "probe", "mask", "regime", *SCALARS)
+SCALARS = ("wavelength_m", "distance_m", "detector_pixel_m", "focus_to_sample_m")
+COUNTS = ("margin", "oversampling")
+NAMES = ("intensity", "positions_px", "probe", "mask", "regime", *SCALARS, *COUNTS)
 
 
 def is_npz(path: str) -> bool:
@@ -92,16 +93,16 @@ def _scalar(found: dict, name: str, where: str) -> float | None:
 
 def _geometry(found: dict, where: str) -> FileGeometry:
     numbers = {name: _scalar(found, name, where) for name in SCALARS}
-    pitch, margin = numbers.pop("detector_pixel_m"), numbers.pop("margin")
+    whole = {name: _scalar(found, name, where) for name in COUNTS}
+    pitch = numbers.pop("detector_pixel_m")
     if pitch is not None:
         both = np.broadcast_to(np.asarray(found["detector_pixel_m"], np.float64).reshape(-1)[:2], 2)
         pitch = (float(both[0]), float(both[1]))
     regime = str(np.asarray(found["regime"]).reshape(-1)[0]) if "regime" in found else None
     if regime not in (None, "far_field", "near_field"):
         raise InputError(f"{where}:/regime: is {regime!r}; expected 'far_field' or 'near_field'.")
-    return FileGeometry(
-        **numbers, detector_pixel_m=pitch, regime=regime, margin=None if margin is None else int(margin)
-    )
+    counts = {name: None if value is None else int(value) for name, value in whole.items()}
+    return FileGeometry(**numbers, **counts, detector_pixel_m=pitch, regime=regime)
 
 
 class Plain(AbstractReader):

@@ -17,25 +17,35 @@ def _fit(array: np.ndarray, shape: tuple[int, int], fill: complex = 0) -> np.nda
     return out
 
 
-def resample_probe(
-    probe: np.ndarray, cropped: tuple[int, int], binning: int, window: tuple[int, int]
-) -> np.ndarray:
-    """(mode, v, u) of a detector cropped to `cropped` pixels and binned: the crop cuts the spectrum, the binning the field.
+def _resize_spectrum(probe: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cuts or fills the spectrum about the zero frequency; with orthonormal transforms, filling keeps the power."""
+    axes = (-2, -1)
+    spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(probe, axes=axes), norm="ortho"), axes=axes)
+    field = np.fft.ifft2(np.fft.ifftshift(_fit(spectrum, shape), axes=axes), norm="ortho")
+    return np.fft.fftshift(field, axes=axes)
 
-    Binned pixels sum their counts, so that the power lost with the outer field is put back.
-    """
+
+def resample_far(probe: np.ndarray, cropped: tuple[int, int], binning: int) -> np.ndarray:
+    """(mode, v, u) of a far-field detector cropped to `cropped` pixels and binned: the crop cuts the spectrum, the binning the
+    field. Binned pixels sum their counts, so that the power lost with the outer field is put back."""
     if cropped != probe.shape[-2:]:
-        spectrum = np.fft.fftshift(
-            np.fft.fft2(np.fft.ifftshift(probe, axes=(-2, -1)), norm="ortho"), axes=(-2, -1)
-        )
-        spectrum = _fit(spectrum, cropped)
-        probe = np.fft.fftshift(
-            np.fft.ifft2(np.fft.ifftshift(spectrum, axes=(-2, -1)), norm="ortho"), axes=(-2, -1)
-        )
+        probe = _resize_spectrum(probe, cropped)
     if binning > 1:
         power = np.sum(np.abs(probe) ** 2)
         probe = _fit(probe, (cropped[0] // binning, cropped[1] // binning))
         probe = probe * np.sqrt(power / np.sum(np.abs(probe) ** 2))
+    return probe.astype(np.complex64)
+
+
+def resample_near(
+    probe: np.ndarray, cropped: tuple[int, int], binning: int, oversampling: int, window: tuple[int, int]
+) -> np.ndarray:
+    """(mode, v, u) of a near-field detector: the crop cuts the field, the binning the spectrum; then on a grid `oversampling`
+    times finer, filled with zeros up to `window`."""
+    probe = _fit(probe, cropped)
+    v, u = (n // binning * oversampling for n in cropped)
+    if (v, u) != cropped:
+        probe = _resize_spectrum(probe, (v, u))
     return _fit(probe, window).astype(np.complex64)
 
 

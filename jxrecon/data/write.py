@@ -36,8 +36,8 @@ def plain_arrays(geometry: Geometry, measurement: Measurement) -> dict[str, Any]
         found["pixel_size_m"] = geometry.pixel_size_m[0]
     if geometry.focus_to_sample_m is not None:
         found["focus_to_sample_m"] = geometry.focus_to_sample_m
-    if geometry.margin:
-        found["margin"] = geometry.margin
+    if geometry.regime == "near_field":
+        found["margin"], found["oversampling"] = geometry.margin, geometry.oversampling
     if measurement.probe is not None and measurement.probe.shape[-2:] == geometry.frame_shape:
         found["probe"] = measurement.probe
     if not measurement.mask.all():

@@ -56,8 +56,9 @@ def _own(entry: h5py.Group, geometry: Geometry, specimen: np.ndarray | None) -> 
     _put(own, "regime", geometry.regime)
     if geometry.focus_to_sample_m is not None:
         _put(own, "focus_to_sample_m", geometry.focus_to_sample_m, "m")
-    if geometry.margin:
+    if geometry.regime == "near_field":
         _put(own, "margin", geometry.margin)
+        _put(own, "oversampling", geometry.oversampling)
     if specimen is not None:
         _put(own, "object_centre_px", np.array([n // 2 for n in specimen.shape[-2:]], np.float64))
 

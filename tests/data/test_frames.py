@@ -137,7 +137,7 @@ except MemoryError:
 
 
 def test_a_file_three_times_larger_than_the_memory_left(tmp_path, python):
-    left = 64 * 2**20
+    left = 96 * 2**20
     frame = np.random.default_rng(0).integers(0, 60000, (512, 512)).astype(np.uint16)
     n = 3 * left // frame.nbytes + 1
     for name, count in (("big", n), ("big.small", 4)):

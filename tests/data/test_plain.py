@@ -9,6 +9,7 @@ import pytest
 from jxrecon.data.access import Access
 from jxrecon.data.instrument import Instrument
 from jxrecon.data.plain import Plain
+from jxrecon.data.preprocess import Preprocess
 from jxrecon.errors import InputError
 
 EVERY = np.arange(12)
@@ -82,10 +83,28 @@ def test_near_field_from_the_file(plain_file, known):
     np.testing.assert_allclose(measurement.probe[:, 2:18, 2:22], known.probe, rtol=1e-6)
 
 
-def _bad(known, name, value):
-    array = known.counts.astype(np.float64)
-    array[3, 5, 6] = value
-    return {"intensity": array}
+def test_finer_grid_of_the_near_field(plain_file, known):
+    path = plain_file(regime="near_field", focus_to_sample_m=0.5, probe=known.probe)
+    plain = Plain(str(path)).read()[1]
+    geometry, measurement = Plain(str(path), Instrument(oversampling=2, margin=1)).read()
+    # A pixel of the file is two of the grid; the power of the probe stays.
+    np.testing.assert_allclose(measurement.positions_px, 2 * plain.positions_px, rtol=1e-12)
+    assert geometry.pixel_size_m == pytest.approx((7.5e-6, 7.5e-6))
+    assert measurement.probe.shape == (2, 36, 44)
+    power = np.sum(np.abs(measurement.probe) ** 2)
+    assert power == pytest.approx(np.sum(np.abs(known.probe) ** 2), rel=1e-5)
+    np.testing.assert_allclose(measurement.probe[:, 2:-2:2, 2:-2:2], known.probe / 2, atol=1e-4)
+
+
+def test_crop_and_binning_of_a_near_field_probe(plain_file, known):
+    path = str(plain_file(regime="near_field", focus_to_sample_m=0.5, probe=known.probe))
+    _, measurement = Plain(path, preprocess=Preprocess(crop=8)).read()
+    np.testing.assert_allclose(measurement.probe, known.probe[:, 4:12, 6:14], rtol=1e-6)
+    geometry, measurement = Plain(path, preprocess=Preprocess(bin=2)).read()
+    spectrum = np.fft.fftshift(np.fft.fft2(known.probe, norm="ortho"), axes=(1, 2))[:, 4:12, 5:15]
+    power = np.sum(np.abs(measurement.probe) ** 2)
+    assert power == pytest.approx(np.sum(np.abs(spectrum) ** 2), rel=1e-5)
+    assert geometry.pixel_size_m == pytest.approx((30e-6, 30e-6))
 
 
 BAD = {

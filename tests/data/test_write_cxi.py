@@ -57,10 +57,10 @@ def test_round_trip_with_a_result(tmp_path, set_up, specimen, write, kind):
 
 @pytest.mark.parametrize("write", [write_cxi, write_nxcxi])
 def test_near_field_survives(tmp_path, known, write):
-    geometry = Geometry(1e-10, 2.0, (75e-6, 75e-6), (16, 20), "near_field", 0.01, margin=3)
+    geometry = Geometry(1e-10, 2.0, (75e-6, 75e-6), (16, 20), "near_field", 0.01, margin=3, oversampling=2)
     write(tmp_path / "a", geometry, single_view(ArrayFrames(known.counts), 30 * known.positions_px))
     again, found = Auto(str(tmp_path / "a")).read()
-    assert again.focus_to_sample_m == pytest.approx(0.01) and again.margin == 3
+    assert again.focus_to_sample_m == pytest.approx(0.01) and again.margin == 3 and again.oversampling == 2
     assert again.magnification == pytest.approx(201.0)
     np.testing.assert_allclose(found.positions_px, 30 * known.positions_px, atol=1e-7)
 
