@@ -106,8 +106,13 @@ class Composer:
         for override in overrides:
             name = self._full_name(override)
             is_group = "/" in name or bool(loader.get_group_options(name)) or name in ("experiment", "sweep")
+            if is_group and override.value() is None and name not in ("experiment", "sweep"):
+                raise InputError(f"`{override.input_line}`: choose a file of `{name}`{self._choices(name)}.")
             (groups if is_group else values).append(override)
         return groups, values
+
+    def _choices(self, group: str) -> str:
+        return suggestion("", GlobalHydra.instance().config_loader().get_group_options(group))
 
     def _full_name(self, override: Override) -> str:
         """The group's name; `noise=poisson` is put right to the one place that has a `noise`."""

@@ -2,12 +2,12 @@
 
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any
 
 SECONDS = 5.0  # between two lines where there is no terminal
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """`42 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
@@ -17,15 +17,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def line(epoch: int, epochs: int, step: int, loss: float, elapsed: float, left: float) -> str:
+def line(
+    epoch: int, epochs: int, step: int, loss: float | int, elapsed: float | int, left: float | int
+) -> str:
     """One line of progress: epoch, step, loss, time passed and left."""
     return f"epoch {epoch}/{epochs}  step {step}  loss {loss:.6g}  {duration(elapsed)}, {duration(left)} left"
 
 
 class Progress:
-    """Shows the state of a loop of `epochs` epochs, of which `start` are done; use as a context."""
+    """Shows the state of a loop of `epochs` epochs, of which `start` are done, on `stream` (stderr); use as a context."""
 
-    def __init__(self, epochs: int, start: int = 0, stream: TextIO | None = None, name: str = ""):
+    def __init__(self, epochs: int, start: int = 0, stream: Any = None, name: str = ""):
         self.epochs, self.start, self.name = epochs, start, name
         self.stream = stream or sys.stderr
         self._bar: Any = None
@@ -49,7 +51,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, epoch: int, step: int, loss: float) -> None:
+    def update(self, epoch: int, step: int, loss: float | int) -> None:
         """Report that `epoch` epochs and `step` steps are complete."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"step {step}, loss {loss:.6g}", refresh=False)

@@ -7,6 +7,7 @@ The loop reads the signals between two chunks of steps, writes down what each ga
 """
 
 import dataclasses
+import json
 import shlex
 import sys
 import time
@@ -21,15 +22,15 @@ from .analysis.resolution import RingCorrelation
 from .halves import fit_halves
 from .measurement import Measurement
 from .optimise import FitState, NonFiniteError, begin
-from .outcome import finish
 from .parameters import Parameters
 from .progress import Progress
+from .provenance import provenance
 from .reconstruction import Pieces, Reconstruction, prepare
 from .run_folder import RunFolder
 from .runtime import configure
 from .signals import STOPPED, StopRequest
-from .simulate import simulate
-from .validate import Plan, construct
+from .storage import plain
+from .validate import Plan, blamed_on_input, construct
 
 CHECKPOINT = "checkpoint.h5"
 FREE_ON_RESUME = ("epochs", "save_every_s", "devices", "halves")
@@ -45,11 +46,10 @@ def planned(cfg: Mapping[str, Any]) -> Plan:
 
 def run(composed: config.Composed, *, final: bool = False) -> int:
     """All of a run; returns the exit code. Nothing is written before the config and the data have been found good."""
-    if "simulation" in composed.cfg:
-        return simulate(composed)
     plan = planned(composed.cfg)
     run_folder.refuse_if_taken(composed.run_dir)
-    pieces = prepare(construct(plan))
+    with blamed_on_input():
+        pieces = prepare(construct(plan))
     name = composed.experiment or pieces.job.name
     text = config.dumps(composed.cfg)
     folder = run_folder.create(composed.run_dir, name, text, composed.overrides)
@@ -64,8 +64,10 @@ def resume(path: Path, overrides: Mapping[str, Any], *, final: bool = False) -> 
         plan = planned(cfg)
         if run_folder.read_status(path).get("state") == "finished" and not overrides:
             print(f"{path}: this run is finished; its report is {path / 'report.html'}")
+            folder.release()
             return 0
-        pieces = prepare(construct(plan))
+        with blamed_on_input():
+            pieces = prepare(construct(plan))
         state = restored(pieces, path / CHECKPOINT, cfg)
     except BaseException:
         folder.release()
@@ -100,9 +102,12 @@ def execute(
     pieces: Pieces, folder: RunFolder, cfg: Mapping[str, Any], state: FitState | None, final: bool
 ) -> int:
     """Fit inside a run folder, with signals, checkpoints, status and outcome; returns the exit code."""
+    from .outcome import finish  # Matplotlib, which a run needs last
+
     with StopRequest(final) as stop:
         try:
             folder.status("running", epochs=pieces.job.epochs)
+            folder.write("versions.json", json.dumps(plain(provenance(pieces.job.seed)), indent=1) + "\n")
             folder.log("start" if state is None else f"resume at epoch {state.epoch}")
             state = loop(pieces, folder, cfg, stop, state)
             save(folder, cfg, state)

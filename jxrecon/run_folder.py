@@ -70,7 +70,7 @@ class RunFolder:
             self.pulsed = time.monotonic()
             self.status("running")
 
-    def append_metrics(self, record: Mapping[str, float]) -> None:
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl, flushed."""
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({key: _finite(value) for key, value in record.items()}) + "\n")

@@ -4,12 +4,13 @@ There is no second schema: keys are the constructor's arguments and types are it
 `Plan`s, which `construct` turns into objects. `_target_` is the only underscore key of a config.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,17 @@ def construct(plan: Any) -> Any:
     if isinstance(plan, (list, tuple)):
         return type(plan)(construct(value) for value in plan)
     return plan
+
+
+@contextlib.contextmanager
+def blamed_on_input() -> Iterator[None]:
+    """Before the first step of a run, a ValueError is about what the user gave."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
 
 
 def describe(annotation: Any) -> str:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny
 
 from jxrecon import cli
 
@@ -200,14 +199,29 @@ def test_collect_makes_one_table(tmp_path, capsys):
 
 
 def test_sweep_runs_every_combination_and_survives_a_failing_job(tmp_path):
-    """Three processes: two seeds run, the third job's epochs are fine but its file is not there."""
-    data = tiny.write(tmp_path / "tiny.npz")
-    common = [o for o in tiny.overrides(data, epochs=1) if not o.startswith("data.path")]
-    command = [sys.executable, "-m", "jxrecon", "-m", *common, f"hydra.sweep.dir={tmp_path}/sweep"]
-    command += [f"data.path='{data}','{tmp_path}/gone.npz'"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    """Two simulations as processes of their own; pixels that are too coarse for the optics make one of them fail."""
+    swept = ["seed=2", "simulation.frame_shape=[32,32],[64,64]", "simulation.scan.count=4"]
+    command = ["-m", "experiment=simulate_ptychography", *swept, f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = subprocess.run(
+        [sys.executable, "-m", "jxrecon", *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
-    assert (tmp_path / "sweep/0/result.h5").exists()
-    assert "gone.npz" in done.stderr and not (tmp_path / "sweep/1/result.h5").exists()
-    assert (tmp_path / "sweep/runs.html").exists()
+    made = [number for number in range(2) if (tmp_path / f"sweep/{number}/data.h5").exists()]
+    assert made == [1]
+    assert done.stderr.count("finest fringe") == 1 and "Traceback" not in done.stderr
+    lines = (tmp_path / "sweep/runs.csv").read_text().splitlines()
+    assert len(lines) == 2 and "seed=2" in lines[1] and "frame_shape=[64,64]" in lines[1]
+
+
+def test_jobs_to_check_cover_every_override():
+    from jxrecon.sweep import covering
+
+    jobs = [[f"a={a}", f"b={b}"] for a in range(30) for b in range(30)]
+    chosen = covering(jobs)
+    assert {line for job in chosen for line in job} == {line for job in jobs for line in job}
+    assert len(chosen) < 60

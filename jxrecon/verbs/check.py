@@ -23,16 +23,15 @@ def main(options: argparse.Namespace) -> int:
     composed = compose(options.overrides, [Path(folder) for folder in options.config_dir])
     from ..run import planned
     from ..run_folder import refuse_if_taken
-    from ..validate import construct
+    from ..validate import blamed_on_input, construct
 
     plan = planned(composed.cfg)
     refuse_if_taken(composed.run_dir)
-    job = construct(plan)
-    print(
-        f"config   fine: {len(job.objective.terms)} term(s), free {', '.join(job.free())}, {job.epochs} epochs"
-    )
-    for line in report(job):
-        print(line)
+    with blamed_on_input():
+        job = construct(plan)
+        lines = report(job)
+    terms, free = len(job.objective.terms), ", ".join(job.free())
+    print(f"config   fine: {terms} term(s), free {free}, {job.epochs} epochs", *lines, sep="\n")
     return 0
 
 

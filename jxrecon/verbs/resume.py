@@ -6,6 +6,7 @@ On one CPU device the outcome is the same, to the last bit, as if the run had ne
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..cli import Parser
 from ..errors import InputError
@@ -38,7 +39,7 @@ def run_path(name: str) -> Path:
     return path
 
 
-def changes(overrides: list[str]) -> dict[str, int | float]:
+def changes(overrides: list[str]) -> dict[str, Any]:
     """`key=value` texts of the settings that a resumed run may change."""
     from ..config import loads
     from ..run import FREE_ON_RESUME

@@ -37,6 +37,10 @@ def main(options: argparse.Namespace) -> int:
     from ..config import compose
 
     composed = compose(overrides, folders)
+    if "simulation" in composed.cfg:
+        from ..simulate import simulate
+
+        return simulate(composed)
     from ..run import run
 
     return run(composed, final=options.final)
