@@ -174,7 +174,10 @@ HOSTILE_TEXT = {
     "merge bomb": ("a: &a {k: 1}\n" + "b: [" + "*a," * 30_000 + "*a]", "through its aliases"),
     "alias of itself": ("a: &a [*a]", "refers to itself"),
     "deep": ("[" * 5000 + "]" * 5000, "nested deeper"),
-    "python tag": ("a: !!python/object/apply:os.system ['touch canary']", "could not determine a constructor"),
+    "python tag": (
+        "a: !!python/object/apply:os.system ['touch canary']",
+        "could not determine a constructor",
+    ),
     "interpolation": ("a: ${b}\nb: 1", "interpolation"),
     "environment": ("a: ${oc.env:HOME}", "interpolation"),
     "hydra": ("hydra: {callbacks: {x: {_target_: os.system}}}", "`hydra` node"),
