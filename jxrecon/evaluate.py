@@ -79,7 +79,10 @@ def r_factors(objective: Objective, parameters: Parameters, batches: Batches) ->
 def example_frames(
     term: DataTerm, parameters: Parameters, batches: Batches, count: int = 3
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(numbers, measured, predicted) of `count` frames spread over the scan, (frame, v, u), beam at the centre."""
+    """(numbers, measured, predicted) of `count` frames spread over the scan, (frame, v, u), beam at the centre.
+
+    Measured counts are -1 where the detector is bad or has not measured.
+    """
     geometry, measurement = batches.measurements[term.measurement]
     total = measurement.scan_count
     numbers = np.unique(np.linspace(0, total - 1, min(count, total)).astype(int))
@@ -95,4 +98,5 @@ def example_frames(
     )
     if geometry.regime == "far_field":
         predicted = np.fft.fftshift(predicted, axes=(-2, -1))
-    return numbers, measurement.frames.read(numbers), predicted
+    measured = np.where(measurement.mask, measurement.frames.read(numbers), -1).astype(np.float32)
+    return numbers, measured, predicted

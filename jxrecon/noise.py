@@ -21,7 +21,7 @@ from .objective import AbstractNoise
 class Poisson(AbstractNoise):
     """Shot noise. `floor` is relative to the mean count of a pixel."""
 
-    floor: float = 1e-4
+    floor: float = 1e-6
 
     def __check_init__(self):
         _positive(self.floor, "floor")
@@ -48,7 +48,7 @@ class Gaussian(AbstractNoise):
 class Amplitude(AbstractNoise):
     """Least squares of amplitudes, the variance-stabilised Poisson noise. `floor` is relative to the mean count."""
 
-    floor: float = 1e-4
+    floor: float = 1e-9
 
     def __check_init__(self):
         _positive(self.floor, "floor")

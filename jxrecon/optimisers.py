@@ -36,7 +36,7 @@ class Adam(AbstractOptimiser):
     learning_rate: float = 0.05
     b1: float = 0.9
     b2: float = 0.99
-    eps: float = 1e-12
+    eps: float = 1e-4
     start: int = 0
     stop: int | None = None
     schedule: AbstractSchedule = Cosine()

@@ -14,6 +14,8 @@ from .figures.draw import draw
 from .figures.report import write_report
 from .objective import DataTerm
 from .optimise import FitState
+from .parameters import Parameters
+from .projections import OrthogonalModes
 from .provenance import provenance
 from .result import Result
 from .run_folder import RunFolder
@@ -46,6 +48,11 @@ def fits(pieces: Any, state: FitState) -> dict[str, float]:
     return {f"{name}.{term}": value for term, values in found.items() for name, value in values.items()}
 
 
+def tidied(parameters: Parameters) -> Parameters:
+    """Modes orthogonal and sorted by power, which changes no intensity; with variations of single modes they stay as they are."""
+    return parameters if parameters.probe.variations is not None else OrthogonalModes()(parameters)
+
+
 def history(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """metrics.jsonl as curves."""
     names = [name for name in (records[-1] if records else {}) if name not in ("chunk", "seconds")]
@@ -56,6 +63,7 @@ def finish(
     pieces: Any, folder: RunFolder, cfg: Mapping[str, Any], state: FitState, correlation: Any
 ) -> Result:
     """Write result.h5, figures, report.html and metrics.json, in this order."""
+    state = dataclasses.replace(state, parameters=tidied(state.parameters))
     records = run_folder.read_metrics(folder.path)
     geometry, measurement = next(iter(pieces.measurements.values()))
     curves, resolution = {}, {"frc_half_bit_px": float("nan")}
