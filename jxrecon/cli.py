@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except KeyboardInterrupt:
-        return _fail("interrupted before the first step; nothing was written.", 1)
+        return _fail("interrupted before the first step; no result was written.", 1)
     except InputError as error:
         return _fail(str(error), 2, "--debug" in arguments)
     except Exception as error:

@@ -104,6 +104,8 @@ def composed(cfg: Any, overrides: Sequence[str]) -> Composed:
     from omegaconf import OmegaConf
 
     node, choices = cfg.hydra, dict(cfg.hydra.runtime.choices)
+    if node.sweeper.params:
+        raise InputError(f"`sweep={choices.get('sweep')}` lists many runs; start them with `-m`.")
     run_dir = None if node.run.dir == "auto" else Path(str(node.run.dir)).expanduser()
     tree = without_hydra(cfg)
     check_interpolations(OmegaConf.to_container(tree, resolve=False))  # pyright: ignore[reportArgumentType]

@@ -24,7 +24,7 @@ from .objective import DataTerm, Objective
 from .parameters import Parameters, Positions, Probe
 from .reconstruction import Reconstruction
 
-PROGRAM = 350 << 20  # bytes of the interpreter with JAX, before any array
+PROGRAM = 600 << 20  # bytes of the interpreter with all that a run imports and compiles, before any frame
 
 
 @dataclasses.dataclass(frozen=True)

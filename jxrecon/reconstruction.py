@@ -7,6 +7,7 @@ for state in pieces.fit():
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -51,6 +52,8 @@ class Reconstruction(eqx.Module):
     halves: bool = True
 
     def __check_init__(self):
+        if not re.fullmatch(r"\w[\w.+-]*", self.name):
+            raise ValueError(f"`name` is {self.name!r}; it names a folder: letters, digits and `_.+-` only.")
         for key in ("epochs", "seed"):
             if getattr(self, key) < 0:
                 raise ValueError(f"`{key}` is {getattr(self, key)}; expected 0 or more.")

@@ -50,7 +50,7 @@ def run(composed: config.Composed, *, final: bool = False) -> int:
     run_folder.refuse_if_taken(composed.run_dir)
     with blamed_on_input():
         pieces = prepare(construct(plan))
-    name = composed.experiment or pieces.job.name
+    name = (composed.experiment or pieces.job.name).replace("/", "_")
     text = config.dumps(composed.cfg)
     folder = run_folder.create(composed.run_dir, name, text, composed.overrides)
     return execute(pieces, folder, composed.cfg, None, final)

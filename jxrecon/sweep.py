@@ -68,7 +68,7 @@ def expand(composer: Composer, overrides: Sequence[str]) -> tuple[Any, list[list
         master = composer.compose([*_with_job_count(to_hydra), *chosen], multirun=True)
         params = [f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()]
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-        own = [str(o.input_line) for o in parsed if not o.is_hydra_override()]
+        own = [str(o.input_line) for o in parsed if not o.is_hydra_override() and o.key_or_group != "sweep"]
         jobs = BasicSweeper.split_arguments(parser.parse_overrides([*params, *own]), None)[0]
     if len(jobs) > MOST_JOBS:
         raise InputError(f"the sweep has {len(jobs)} jobs; at most {MOST_JOBS}.")

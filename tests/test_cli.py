@@ -77,6 +77,8 @@ WRONG = [
     ([f"{NOISE}._target_=jxrecon.optimisers.Adam", DATA], "is a `Adam`; expected a node whose"),
     ([f"{NOISE}.floor=-1", DATA], "expected a number above 0"),
     (["seed=1,2", DATA], "`-m` runs them all"),
+    (["sweep=dose", DATA], "start them with `-m`"),
+    (["name='my run'", DATA], "it names a folder"),
     (["seed=[", DATA], "is not understood"),
     (["seed=${nothing}", DATA], "nothing"),
     (["data.path=missing.h5"], "missing.h5"),
@@ -216,6 +218,17 @@ def test_sweep_runs_every_combination_and_survives_a_failing_job(tmp_path):
     assert done.stderr.count("finest fringe") == 1 and "Traceback" not in done.stderr
     lines = (tmp_path / "sweep/runs.csv").read_text().splitlines()
     assert len(lines) == 2 and "seed=2" in lines[1] and "frame_shape=[64,64]" in lines[1]
+
+
+def test_sweep_of_a_file_is_expanded():
+    from jxrecon import hydra_node, sweep
+
+    with hydra_node.composing() as composer:
+        _, jobs = sweep.expand(composer, ["sweep=dose", "experiment=simulated", "seed=range(2)"])
+    assert len(jobs) == 6 and all("experiment=simulated" in job and "sweep=dose" not in job for job in jobs)
+    assert {line for job in jobs for line in job if "photons" in line} == {
+        f"data.simulation.photons={photons}" for photons in ("100000.0", "1000000.0", "10000000.0")
+    }
 
 
 def test_jobs_to_check_cover_every_override():
