@@ -13,6 +13,11 @@ def median(turns: Sequence[dict], key: str) -> float | None:
     return statistics.median(values) if values else None
 
 
+def least(turns: Sequence[dict], key: str) -> float | None:
+    """Minimum over the turns that have a number under `key`; None when none has."""
+    return min((r[key] for r in turns if isinstance(r.get(key), int | float)), default=None)
+
+
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
     """A quotient, or None where either is not known."""
     return numerator / denominator if numerator is not None and denominator else None

@@ -3,7 +3,7 @@
 What is timed is what a run does between two epochs: batches drawn, the compiled scan over the steps, values brought back
 and checked. Files, figures and reports are left out, as they are for other packages. One line of JSON is printed, with
 
-    s_per_epoch_median, cpu_s_per_epoch_median   over the epochs after `--warmup`
+    s_per_epoch_median, cpu_s_per_epoch_median   over the epochs after `--warmup`; s_per_epoch_min likewise
     compile_and_first_epoch_s (and _cpu_s)       from the first call of the compiled loop to its result
     start_cpu_s                                  CPU time before that call (imports, data, first guess)
     peak_memory_mb, memory_before_fit_mb         high-water mark of resident memory, at the end and before the first call
@@ -87,6 +87,7 @@ def main() -> None:
         "devices": a.devices,
         "batch": a.batch,
         "s_per_epoch_median": float(np.median(walls[a.warmup :])),
+        "s_per_epoch_min": float(np.min(walls[a.warmup :])),
         "cpu_s_per_epoch_median": float(np.median(cpus[a.warmup :])),
         "compile_and_first_epoch_s": float(walls[0]),
         "compile_and_first_epoch_cpu_s": float(cpus[0]),
