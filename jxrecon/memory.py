@@ -45,7 +45,7 @@ class Memory:
         if self.frames >= max(self.unknowns, self.device // 2):
             return "`data.preprocess.size` or more `data.preprocess.binning`, to have smaller frames"
         if self.unknowns > self.device // 4:
-            return "`initial.modes`, or the frames' size; the object and the probe are the larger part"
+            return "`initial.modes`, the scanned area (is the positions' unit right?) or the frames' size"
         return "`batch_size` or `objective.terms.*.model.group`"
 
 
