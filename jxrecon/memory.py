@@ -119,7 +119,7 @@ def predict(job: Reconstruction, objective: Objective, batches: Batches) -> Memo
     arrays, static = eqx.partition((kept, memory), lambda x: isinstance(x, jax.ShapeDtypeStruct))
 
     def step(kept: Any, memory: Any) -> Any:
-        return optimise._run(*eqx.combine((kept, memory), static))
+        return optimise.run_chunk(*eqx.combine((kept, memory), static))
 
     account = jax.jit(step, donate_argnums=1).lower(*arrays).compile().memory_analysis()
     assert account is not None, "this JAX backend gives no account of its memory"
@@ -139,11 +139,11 @@ def _arguments(
     optimisers = job.free()
     state = eqx.filter_eval_shape(optimise.begin, parameters, optimisers, job.epochs)
     labels = optimise.group(parameters, list(optimisers))
-    free, frozen = optimise._split(parameters, labels)
+    free, frozen = optimise.split(parameters, labels)
     projections = tuple(p for p in job.projections.values() if p is not None)
     descent = optimise.descent_of(optimisers, labels, job.epochs)
     loop = optimise.Loop(descent, structs(projections), mesh_of(batches.devices))
     count = next(iter(steps.values())).scale.shape
     clock = jax.ShapeDtypeStruct(count, batches.dtype)
-    units = optimise._split(state.units, labels)[0]
+    units = optimise.split(state.units, labels)[0]
     return (loop, structs(objective), frozen, units, blocks, steps, clock, free), state.optimiser

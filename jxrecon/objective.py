@@ -57,7 +57,7 @@ class AbstractForwardModel(eqx.Module):
     transmission of the whole specimen) is the view's `canvas`; everything else that they share is `shared`.
     """
 
-    group: eqx.AbstractVar[int]
+    group: eqx.AbstractVar[int | None]
 
     @abc.abstractmethod
     def bind(self, geometry: Geometry, measurement: Measurement) -> "AbstractForwardModel":
@@ -127,7 +127,7 @@ class DataTerm(AbstractTerm):
             (intensity, weight, index),
             constants,
             window=self.model.window,
-            group=self.model.group,
+            group=self.model.group or 1,
         )
 
     def _frame(self, patch, shared, frame, datum, constants):

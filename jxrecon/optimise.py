@@ -67,13 +67,13 @@ class Loop(eqx.Module):
         share = 1.0 if self.mesh is None else 1.0 / self.mesh.size
 
         def loss(free):
-            return objective(eqx.combine(_times(free, units), frozen), here, share)
+            return objective(eqx.combine(free, frozen), here, share)
 
         with jax.named_scope("gradient"):
             (total, values), gradient = jax.value_and_grad(loss, has_aux=True)(free)
             total, values, gradient = summed((total, values, gradient), self.mesh)
-            gradient = conjugated(gradient)
-        bad = jnp.stack([~jnp.isfinite(jnp.sum(jnp.abs(g))) for g in jax.tree.leaves(gradient)])
+            gradient = _times(conjugated(gradient), units)
+        bad = jnp.stack([~jnp.isfinite(_total(g)) for g in jax.tree.leaves(gradient)])
         healthy = healthy & jnp.isfinite(total) & ~jnp.any(bad)
 
         def update(free, memory):
@@ -81,15 +81,15 @@ class Loop(eqx.Module):
             updates, after = self.descent.update(
                 gradient,
                 memory,
-                free,
+                in_units(free, units),
                 value=total,
                 grad=gradient,
-                value_fn=lambda f: summed(loss(f)[0], self.mesh),
+                value_fn=lambda f: summed(loss(_times(f, units))[0], self.mesh),
                 epoch=clock,
             )
-            full = eqx.combine(_times(free, units), frozen)
-            moved: Any = optax.apply_updates(free, without_gauge(updates, full))  # pyright: ignore[reportArgumentType]
-            return _projected(self.projections, moved, frozen, units), after
+            updates = without_gauge(updates, eqx.combine(free, frozen))
+            moved: Any = optax.apply_updates(free, _times(updates, units))
+            return _projected(self.projections, moved, frozen), after
 
         with jax.named_scope("update"):
             free, memory = jax.lax.cond(healthy, update, lambda *same: same, free, memory)
@@ -98,27 +98,33 @@ class Loop(eqx.Module):
     def run(self, objective, frozen, units, blocks, steps, clock, free, memory):
         """All steps of a chunk; (free, memory, values per step, non-finite gradient per step and leaf)."""
         body = functools.partial(self.step, objective, frozen, units, blocks)
-        start = (_over(free, units), memory, jnp.asarray(True))
+        start = (free, memory, jnp.asarray(True))
         (free, memory, _), (values, bad) = jax.lax.scan(body, start, (clock, steps))
-        return _times(free, units), memory, values, bad
+        return free, memory, values, bad
+
+
+def _total(x):
+    """Sum that is not finite if any element is not; no modulus, which would cost as much as the update."""
+    return jnp.sum(x.real) + jnp.sum(x.imag) if jnp.iscomplexobj(x) else jnp.sum(x)
 
 
 def _times(free, units):
     return jax.tree.map(lambda x, u: x * u.astype(x.dtype), free, units)
 
 
-def _over(free, units):
+def in_units(free: Any, units: Any) -> Any:
+    """Free parameters in their natural units, as the optimisers see them."""
     return jax.tree.map(lambda x, u: x / u.astype(x.dtype), free, units)
 
 
-def _projected(projections, free, frozen, units):
+def _projected(projections, free, frozen):
     if not projections:
         return free
-    parameters = eqx.combine(_times(free, units), frozen)
+    parameters = eqx.combine(free, frozen)
     for projection in projections:
         parameters = projection(parameters)
     chosen = jax.tree.map(lambda x: x is not None, free, is_leaf=lambda x: x is None)
-    return _over(eqx.filter(parameters, chosen), units)
+    return eqx.filter(parameters, chosen)
 
 
 def _specs(tree: dict[str, Block] | dict[str, Steps], axis_of: Mapping[str, int]) -> Any:
@@ -132,7 +138,8 @@ def _specs(tree: dict[str, Block] | dict[str, Steps], axis_of: Mapping[str, int]
 
 
 @eqx.filter_jit(donate="all-except-first")
-def _run(kept, memory):
+def run_chunk(kept: tuple, memory: Any) -> tuple:
+    """The compiled loop over a chunk: (free, memory, values per step, non-finite gradients); `memory` is donated."""
     loop, objective, frozen, units, blocks, steps, clock, free = kept
     arrays, static = eqx.partition((objective, frozen), eqx.is_array)
 
@@ -157,14 +164,15 @@ def _run(kept, memory):
 def begin(parameters: Parameters, optimisers: Mapping[str, AbstractOptimiser], epochs: int) -> FitState:
     """The state before the first step."""
     labels = group(parameters, list(optimisers))
-    free, _ = _split(parameters, labels)
+    free, _ = split(parameters, labels)
     units = natural_units(parameters)
-    memory = descent_of(optimisers, labels, epochs).init(_over(free, _split(units, labels)[0]))
+    memory = descent_of(optimisers, labels, epochs).init(in_units(free, split(units, labels)[0]))
     memory = jax.tree.map(jnp.copy, memory)  # leaves that share a buffer could not be donated
     return FitState(parameters, memory, units, 0, 0)
 
 
-def _split(tree, labels):
+def split(tree: Any, labels: Any) -> tuple[Any, Any]:
+    """(free, frozen) leaves of a tree, with None in the other's place; a leaf is free when its label is not None."""
     chosen = jax.tree.map(lambda label: label is not None, labels, is_leaf=lambda x: x is None)
     return eqx.partition(tree, chosen)
 
@@ -189,11 +197,11 @@ def fit(
     state = begin(parameters, optimisers, epochs) if state is None else state
     loop = Loop(descent_of(optimisers, labels, epochs), tuple(projections), mesh_of(batches.devices))
     for chunk in batches.chunks(state.chunk, epochs):
-        free, frozen = _split(state.parameters, labels)
-        units = _split(state.units, labels)[0]
+        free, frozen = split(state.parameters, labels)
+        units = split(state.units, labels)[0]
         clock = _clock(chunk, batches.chunks_per_epoch, batches.dtype)
         kept = (loop, objective, frozen, units, chunk.blocks, chunk.steps, clock, free)
-        free, memory, values, bad = _run(kept, state.optimiser)
+        free, memory, values, bad = run_chunk(kept, state.optimiser)
         parameters = eqx.combine(free, frozen)
         values = {name: np.asarray(v) for name, v in values.items()}
         state = FitState(parameters, memory, state.units, chunk.number + 1, chunk.epoch, values)

@@ -12,7 +12,7 @@ from jxrecon.descent import descent_of, group
 from jxrecon.kernels.accumulate import accumulate
 from jxrecon.kernels.patches import cut_all, paste_all
 from jxrecon.numerics.modes import orthogonalise
-from jxrecon.optimise import Loop, _over, _split, begin
+from jxrecon.optimise import Loop, begin, split
 from jxrecon.optimisers import Adam
 from jxrecon.projections import ProbePower
 
@@ -63,8 +63,8 @@ def test_a_whole_chunk_of_steps_lowers_for_a_gpu(regime):
     labels = group(guess, list(optimisers))
     loop = Loop(descent_of(optimisers, labels, 2), (ProbePower(1e4),), None)
     state, chunk = begin(guess, optimisers, 2), next(batches.chunks(0, 1))
-    free, frozen = _split(guess, labels)
-    units = _split(state.units, labels)[0]
+    free, frozen = split(guess, labels)
+    units = split(state.units, labels)[0]
     clock = jnp.zeros(chunk.steps["scan"].scale.shape[0])
     arguments = (
         problems.objective(model),
@@ -73,7 +73,7 @@ def test_a_whole_chunk_of_steps_lowers_for_a_gpu(regime):
         chunk.blocks,
         chunk.steps,
         clock,
-        _over(free, units),
+        free,
     )
     arrays, static = eqx.partition((*arguments, state.optimiser), eqx.is_array)
 

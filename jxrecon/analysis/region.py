@@ -7,7 +7,7 @@ tenth of its own intensity-weighted mean, which neither a bright spot nor a wide
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
-from scipy import ndimage, signal
+from scipy import ndimage
 
 
 def coverage(
@@ -18,10 +18,16 @@ def coverage(
     pixel = np.rint(positions_px).astype(int) + np.array(shape) // 2
     inside = np.all((pixel >= 0) & (pixel < np.array(shape)), axis=1)
     np.add.at(hits, tuple(pixel[inside].T), 1.0)
-    power = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64)
-    full = signal.fftconvolve(hits, power, mode="full")
+    power = np.asarray(np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64))
+    full = _full_convolution(hits, power)
     v, u = (n // 2 for n in power.shape)
     return np.maximum(full[v : v + shape[0], u : u + shape[1]], 0.0)
+
+
+def _full_convolution(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Linear convolution by FFT; SciPy's would cost every start the import of all its signal processing."""
+    size = [n + m - 1 for n, m in zip(a.shape, b.shape, strict=True)]
+    return np.fft.irfft2(np.fft.rfft2(a, size) * np.fft.rfft2(b, size), size)
 
 
 def illuminated(light: Float[np.ndarray, "y x"], fraction: float | int = 0.1) -> Bool[np.ndarray, "y x"]:

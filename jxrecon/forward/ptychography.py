@@ -101,12 +101,12 @@ class Frame(eqx.Module):
 class Ptychography(AbstractForwardModel):
     """The model above for one set-up.
 
-    subpixel: False rounds the positions to whole pixels, which is about twice as fast. group: frames computed at once, 1 to 4
-    on a CPU, 32 to 256 on a GPU. The other fields are filled in by `bind`.
+    subpixel: False rounds the positions to whole pixels, which is about twice as fast. group: frames computed at once;
+    None for 1 on a CPU, where more only leave the cache, and 64 on a GPU. The other fields are filled in by `bind`.
     """
 
     subpixel: bool = True
-    group: int = 2
+    group: int | None = None
     geometry: Geometry | None = None
     specimen: Int[Array, " view"] | None = None
     optics: Int[Array, " view"] | None = None
@@ -114,6 +114,7 @@ class Ptychography(AbstractForwardModel):
     def bind(self, geometry: Geometry, measurement: Measurement) -> "Ptychography":
         return dataclasses.replace(
             self,
+            group=self.group or (1 if jax.default_backend() == "cpu" else 64),
             geometry=geometry,
             specimen=jnp.asarray(measurement.specimen),
             optics=jnp.asarray(measurement.optics),
