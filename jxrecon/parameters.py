@@ -68,8 +68,7 @@ def natural_units(parameters: Parameters) -> Parameters:
     """One number per leaf: the size of a change that matters, in which learning rates are given.
 
     Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
-    0.6 degrees), flux 1, background the mean amplitude of the probe. Rounded to powers of two, so that going to natural units and
-    back changes no bit.
+    0.6 degrees), flux 1, background the mean amplitude of the probe.
     """
     peak = jnp.max(jnp.abs(parameters.probe.modes))
     units = {
@@ -78,9 +77,6 @@ def natural_units(parameters: Parameters) -> Parameters:
         "positions.affine": 0.01,
         "background": jnp.sqrt(jnp.mean(jnp.abs(parameters.probe.modes) ** 2)),
     }
-
-    def rounded(path, leaf):
-        unit = jnp.asarray(units.get(dotted(path), 1.0), leaf.real.dtype)
-        return jnp.exp2(jnp.round(jnp.log2(unit)))
-
-    return jax.tree_util.tree_map_with_path(rounded, parameters)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: jnp.asarray(units.get(dotted(path), 1.0), leaf.real.dtype), parameters
+    )
