@@ -35,21 +35,12 @@ def main(options: argparse.Namespace) -> int:
     job = construct(planned(composed.cfg))
     found = describe(job.data)
     print(json.dumps(plain(found), indent=1) if options.json else as_text(found), flush=True)
-    if options.no_trials or options.json or not _complete(job):
+    if options.no_trials or options.json:
+        return 0
+    if found.get("missing") or found.get("problem"):
+        print("orientation not tried: first the file has to be read as it should be, see above")
         return 0
     return _orientation(job, options.trial_epochs, options.trial_frames)
-
-
-def _complete(job) -> bool:
-    """Whether the file says all that a reconstruction needs; if not, say what is missing, which `describe` listed too."""
-    from ..errors import InputError
-
-    try:
-        job.data.read()
-    except InputError as error:
-        print(f"orientation not tried: {error}")
-        return False
-    return True
 
 
 def _orientation(job, epochs: int, frames: int) -> int:
