@@ -44,7 +44,7 @@ def ring_correlation_curve(curve: RingCorrelation, pixel_size_m: float) -> Figur
     upper = axes.twiny()
     periods = nice_periods(pixel_size_m, lowest=0.08)
     upper.set(xlim=(0, 1), xticks=pixel_size_m / periods, xlabel="half period / nm")
-    upper.set_xticklabels([f"{p * 1e9:.3g}" for p in periods])
+    upper.set_xticklabels([f"{p * 1e9:.4g}" for p in periods])
     upper.spines["top"].set_visible(True)
     figure.legend(loc="outside lower center")
     return figure
