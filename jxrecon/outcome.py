@@ -49,8 +49,8 @@ def fits(pieces: Any, state: FitState) -> dict[str, float]:
 
 
 def tidied(parameters: Parameters) -> Parameters:
-    """Modes orthogonal and sorted by power, which changes no intensity; with variations of single modes they stay as they are."""
-    return parameters if parameters.probe.variations is not None else OrthogonalModes()(parameters)
+    """Modes orthogonal and sorted by power, which changes no intensity."""
+    return OrthogonalModes()(parameters)
 
 
 def history(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:

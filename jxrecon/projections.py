@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .numerics.modes import orthogonalise
+from .numerics.modes import rotated, rotation
 from .parameters import Parameters
 
 
@@ -48,11 +48,20 @@ class ProbeSupport(AbstractProjection):
 
 
 class OrthogonalModes(AbstractProjection):
-    """Incoherent modes rotated among themselves until they are orthogonal, strongest first; no intensity changes."""
+    """Incoherent modes rotated among themselves until they are orthogonal, strongest first; no intensity changes.
+
+    Their variations from shot to shot turn with them.
+    """
 
     def __call__(self, parameters):
-        modes = parameters.probe.modes
-        return _with_modes(parameters, jnp.stack([orthogonalise(m) for m in modes]))
+        modes, variations = parameters.probe.modes, parameters.probe.variations
+        if modes.shape[1] == 1:
+            return parameters
+        by = rotation(modes)
+        parameters = _with_modes(parameters, rotated(modes, by))
+        if variations is None:
+            return parameters
+        return eqx.tree_at(lambda p: p.probe.variations, parameters, rotated(variations, by[:, None]))
 
 
 class AmplitudeBound(AbstractProjection):

@@ -270,3 +270,14 @@ def test_a_projection_holds_after_every_step_and_repeats_itself(projection, held
     again = projection(last)
     for a, b in zip(jax.tree.leaves(last), jax.tree.leaves(again), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_turning_modes_turns_their_variations_and_changes_no_frame(float64):
+    parameters, setup = problems.unknowns(modes=3), problems.geometry()
+    turned = OrthogonalModes()(parameters)
+    model = problems.model(parameters, setup)
+    before, after = problems.predicted(model, parameters), problems.predicted(model, turned)
+    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-9 * before.max())
+    gram = np.einsum("mvu,nvu->mn", turned.probe.modes[0], np.conj(turned.probe.modes[0]))
+    assert np.abs(gram - np.diag(np.diag(gram))).max() < 1e-9 * np.abs(gram).max()
+    assert not np.allclose(turned.probe.modes, parameters.probe.modes)

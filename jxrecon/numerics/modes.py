@@ -16,10 +16,8 @@ def powers(modes: Complex[Array, "*batch mode v u"]) -> Float[Array, "*batch mod
     return jnp.sum(modes.real**2 + modes.imag**2, axis=(-2, -1))
 
 
-def orthogonalise(modes: Complex[Array, "*batch mode v u"]) -> Complex[Array, "*batch mode v u"]:
-    """The same incoherent sum from mutually orthogonal modes, strongest first."""
-    if modes.shape[-3] == 1:
-        return modes
+def rotation(modes: Complex[Array, "*batch mode v u"]) -> Complex[Array, "*batch mode mode"]:
+    """The unitary matrix that makes modes mutually orthogonal, strongest first, when it acts on their index."""
     flat = modes.reshape(*modes.shape[:-2], -1)
     # Unit power keeps the decomposition clear of underflow and overflow in float32.
     power = jnp.sum(powers(modes), axis=-1)[..., None, None]
@@ -30,4 +28,14 @@ def orthogonalise(modes: Complex[Array, "*batch mode v u"]) -> Complex[Array, "*
     largest = jnp.argmax(jnp.abs(vectors), axis=-2, keepdims=True)
     pivot = jnp.take_along_axis(vectors, largest, axis=-2)
     vectors = vectors * (jnp.conj(pivot) / jnp.abs(pivot).astype(pivot.dtype))
-    return (jnp.conj(jnp.swapaxes(vectors, -1, -2)) @ flat).reshape(modes.shape)
+    return jnp.conj(jnp.swapaxes(vectors, -1, -2))
+
+
+def rotated(modes: Complex[Array, "*batch mode v u"], by: Complex[Array, "*#batch mode mode"]) -> Array:
+    """Modes mixed among themselves: `by` acts on the index of the mode."""
+    return (by @ modes.reshape(*modes.shape[:-2], -1)).reshape(modes.shape)
+
+
+def orthogonalise(modes: Complex[Array, "*batch mode v u"]) -> Complex[Array, "*batch mode v u"]:
+    """The same incoherent sum from mutually orthogonal modes, strongest first."""
+    return modes if modes.shape[-3] == 1 else rotated(modes, rotation(modes))
