@@ -3,11 +3,14 @@
 - A common shift of all positions is a translation of the object: shifts keep their mean.
 - An affine map of the positions can be written as shifts too: with the map free, shifts keep their linear part.
 - A common factor on all shots belongs to the probe: flux keeps its mean.
+- A factor on the object and its inverse on the probe change nothing: when all is done, the clearest part of a specimen gets
+  the transmission 1 (`with_clear_specimen`), unless the probe's power is known and held.
 """
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from .parameters import Parameters
 
@@ -36,3 +39,21 @@ def without_gauge(updates: Parameters, parameters: Parameters) -> Parameters:
     if flux is not None:
         updates = eqx.tree_at(lambda u: u.flux, updates, flux - jnp.mean(flux))
     return updates
+
+
+def with_clear_specimen(parameters: Parameters, region: Bool[np.ndarray, "y x"]) -> Parameters:
+    """The same frames from an object whose 95th percentile of the modulus in `region` (first specimen) is 1."""
+    if not region.any():
+        return parameters
+    clear = float(np.percentile(np.abs(np.asarray(parameters.object[0]))[region], 95))
+    if not clear > 0:
+        return parameters
+    probe = parameters.probe
+    variations = None if probe.variations is None else probe.variations * clear
+    probe = eqx.tree_at(
+        lambda p: (p.modes, p.variations),
+        probe,
+        (probe.modes * clear, variations),
+        is_leaf=lambda x: x is None,
+    )
+    return eqx.tree_at(lambda p: (p.object, p.probe), parameters, (parameters.object / clear, probe))

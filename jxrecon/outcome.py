@@ -12,10 +12,12 @@ from .config import dumps
 from .evaluate import example_frames, r_factors
 from .figures.draw import draw
 from .figures.report import write_report
+from .gauge import with_clear_specimen
+from .halves import lit
 from .objective import DataTerm
 from .optimise import FitState
 from .parameters import Parameters
-from .projections import OrthogonalModes
+from .projections import OrthogonalModes, ProbePower
 from .provenance import provenance
 from .result import Result
 from .run_folder import RunFolder
@@ -48,9 +50,10 @@ def fits(pieces: Any, state: FitState) -> dict[str, float]:
     return {f"{name}.{term}": value for term, values in found.items() for name, value in values.items()}
 
 
-def tidied(parameters: Parameters) -> Parameters:
-    """Modes orthogonal and sorted by power, which changes no intensity."""
-    return OrthogonalModes()(parameters)
+def tidied(parameters: Parameters, power_is_known: bool) -> Parameters:
+    """The same frames from modes that are orthogonal and sorted by power, and from a specimen that is 1 where it is clearest."""
+    parameters = OrthogonalModes()(parameters)
+    return parameters if power_is_known else with_clear_specimen(parameters, lit(parameters))
 
 
 def history(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -63,7 +66,8 @@ def finish(
     pieces: Any, folder: RunFolder, cfg: Mapping[str, Any], state: FitState, correlation: Any
 ) -> Result:
     """Write result.h5, figures, report.html and metrics.json, in this order."""
-    state = dataclasses.replace(state, parameters=tidied(state.parameters))
+    held = any(isinstance(p, ProbePower) for p in pieces.job.projections.values())
+    state = dataclasses.replace(state, parameters=tidied(state.parameters, held))
     records = run_folder.read_metrics(folder.path)
     geometry, measurement = next(iter(pieces.measurements.values()))
     curves, resolution = {}, {"frc_half_bit_px": float("nan")}
