@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .data.stream import read_ahead
+from .devices import mesh_of, placed
 from .errors import InputError
 from .geometry import Geometry
 from .measurement import Measurement
@@ -107,7 +108,8 @@ class Batches:
     resident_gib: float = 4.0
     held_out: float = 0.0
     dtype: type = np.float32
-    _kept: dict[str, Block] = dataclasses.field(default_factory=dict, repr=False)
+    _kept: dict[str, Block] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _levels: dict[str, float] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def chunks(self, start: int = 0, epochs: int = 1) -> Iterator[Chunk]:
         """Chunks number `start`, `start` + 1, ... up to the end of epoch `epochs`, read ahead in the background."""
@@ -126,7 +128,12 @@ class Batches:
         return n if n <= fits else max(self.batch_size, int(fits / 3))
 
     def level(self, name: str) -> float:
-        """Mean count of a good pixel, from at most 64 frames spread over the scan."""
+        """Mean count of a good pixel, from at most 64 frames spread over the scan, which are read once."""
+        if name not in self._levels:
+            self._levels[name] = self._measured_level(name)
+        return self._levels[name]
+
+    def _measured_level(self, name: str) -> float:
         _, measurement = self.measurements[name]
         n = measurement.scan_count
         frames = measurement.frames.read(np.unique(np.linspace(0, n - 1, min(n, 64)).astype(int)))
@@ -176,7 +183,7 @@ class Batches:
         frames = arranged(measurement.frames.read(np.concatenate(shards)), geometry)
         fold, folds = fold_of_pixels(geometry.frame_shape, self.held_out, self.seed)
         block = Block(
-            jnp.asarray(_equal_shards(frames, shards), self.dtype),
+            self._dealt_out(_equal_shards(frames, shards)),
             jnp.asarray(arranged(measurement.mask, geometry)),
             jnp.asarray(arranged(fold, geometry)),
             jnp.asarray(folds, jnp.int32),
@@ -185,6 +192,11 @@ class Batches:
         if self._block_count(name) == 1:
             self._kept[name] = block
         return block
+
+    def _dealt_out(self, frames: np.ndarray) -> Array:
+        """Each device's shard on that device, straight from the host."""
+        mesh = mesh_of(self.devices)
+        return jnp.asarray(frames, self.dtype) if mesh is None else placed(frames.astype(self.dtype), mesh, 0)
 
     def _steps(self, measurement: Measurement, shards: list[np.ndarray], rng) -> Steps:
         size = max(1, self.batch_size // self.devices)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
 
 from .errors import InputError
 
@@ -28,9 +29,43 @@ def mesh_of(count: int) -> Mesh | None:
     return jax.make_mesh((count,), (AXIS,), (AxisType.Auto,), devices=available[:count])
 
 
+def placed(tree: Any, mesh: Mesh | None, axis: int | None = None) -> Any:
+    """Arrays on all devices of a mesh, cut along `axis`, or whole on each of them.
+
+    What a compiled loop is given has to lie as it lay the time before: else it is copied anew, or compiled again.
+    """
+    if mesh is None:
+        return tree
+    spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS)
+    return jax.device_put(tree, NamedSharding(mesh, spec))
+
+
 def summed(tree: Any, mesh: Mesh | None) -> Any:
     """Sum over the devices of a mesh, inside a function that `over_devices` wrapped."""
     return tree if mesh is None else jax.lax.psum(tree, AXIS)
+
+
+def summing(function: Callable[[Any], Array], mesh: Mesh | None) -> Callable[[Any], Array]:
+    """`function` of one tree summed over the devices, so that its gradient is summed as well.
+
+    Plain differentiation of `summed` gives each device its own share times their number: a line search would go other ways on
+    each of them, and wait for ever.
+    """
+    if mesh is None:
+        return function
+
+    @jax.custom_vjp
+    def total(x):
+        return summed(function(x), mesh)
+
+    def forward(x):
+        return summed(jax.value_and_grad(function)(x), mesh)
+
+    def backward(gradient, cotangent):
+        return (jax.tree.map(lambda g: g * cotangent.astype(g.dtype), gradient),)
+
+    total.defvjp(forward, backward)
+    return total
 
 
 def over_devices(function: Callable, mesh: Mesh | None, *, specs: tuple, out: Any = None) -> Callable:

@@ -21,7 +21,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from .batches import Batches, Block, Chunk, Steps, batch
 from .descent import descent_of, group
-from .devices import AXIS, mesh_of, over_devices, summed
+from .devices import AXIS, mesh_of, over_devices, placed, summed, summing
 from .gauge import without_gauge
 from .numerics.tree import conjugated, dotted, named_leaves
 from .objective import Objective
@@ -84,7 +84,7 @@ class Loop(eqx.Module):
                 in_units(free, units),
                 value=total,
                 grad=gradient,
-                value_fn=lambda f: summed(loss(_times(f, units))[0], self.mesh),
+                value_fn=summing(lambda f: loss(_times(f, units))[0], self.mesh),
                 epoch=clock,
             )
             updates = without_gauge(updates, eqx.combine(free, frozen))
@@ -195,7 +195,10 @@ def fit(
     """
     labels = group(parameters, list(optimisers))
     state = begin(parameters, optimisers, epochs) if state is None else state
-    loop = Loop(descent_of(optimisers, labels, epochs), tuple(projections), mesh_of(batches.devices))
+    mesh = mesh_of(batches.devices)
+    loop = Loop(descent_of(optimisers, labels, epochs), tuple(projections), mesh)
+    begun = placed((state.parameters, state.optimiser, state.units), mesh)
+    state = FitState(*begun, state.chunk, state.epoch, state.values)
     for chunk in batches.chunks(state.chunk, epochs):
         free, frozen = split(state.parameters, labels)
         units = split(state.units, labels)[0]

@@ -190,6 +190,31 @@ def test_loss_and_gradient_are_the_same_on_many_devices(devices):
     np.testing.assert_allclose(ends[1][1], ends[0][1], atol=1e-5)
 
 
+@pytest.mark.parametrize("devices", [2, 4])
+def test_the_line_search_is_the_same_on_many_devices(devices):
+    """Every device has to see the slope of the whole sum: with one of its own it would take other steps, or wait for ever."""
+    _, guess, setup, data = scene()
+    one, many = (
+        losses(run(guess, setup, data, {"object": LBFGS()}, 5, batch_size=36, devices=count))
+        for count in (1, devices)
+    )
+    np.testing.assert_allclose(many, one, rtol=1e-4)
+    assert one[-1] < one[0] / 5
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("resident_gib", [4.0, 27 * 16 * 16 * 4 / 2**30], ids=["resident", "streaming"])
+def test_every_chunk_after_the_first_finds_its_program_compiled(devices, resident_gib, caplog):
+    _, guess, setup, data = scene()
+    compiled = []
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for _ in run(guess, setup, data, BOTH, 3, devices=devices, resident_gib=resident_gib):
+            compiled.append(None)
+    messages = [r.getMessage() for r in caplog.records]
+    assert sum("Compiling" in m and "run_chunk" in m for m in messages) == 1
+    assert len(compiled) == (3 if resident_gib == 4.0 else 12)
+
+
 def gradient_over(devices: int, twice: bool):
     """Gradient of a sum of squares of sharded numbers, with the package's one sum over devices, or with a second one."""
     mesh = mesh_of(devices)
