@@ -26,6 +26,8 @@ from .optimisers import AbstractOptimiser
 from .parameters import Parameters
 from .projections import AbstractProjection
 
+MOST_EPOCHS = 10_000_000  # steps are counted in 32 bits on the device
+
 
 class Reconstruction(eqx.Module):
     """Everything that a run is made of: the root of the config.
@@ -48,17 +50,21 @@ class Reconstruction(eqx.Module):
     seed: int = 0
     precision: Literal["float32", "float64"] = "float32"
     devices: int = 1
+    resident_gib: float = 4.0
     save_every_s: float = 60.0
     halves: bool = True
 
     def __check_init__(self):
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
             raise ValueError(f"`name` is {self.name!r}; it names a folder: letters, digits and `_.+-` only.")
-        for key in ("epochs", "seed"):
-            if getattr(self, key) < 0:
-                raise ValueError(f"`{key}` is {getattr(self, key)}; expected 0 or more.")
+        if not 0 <= self.epochs <= MOST_EPOCHS:
+            raise ValueError(f"`epochs` is {self.epochs}; expected 0 to {MOST_EPOCHS}.")
+        if self.seed < 0:
+            raise ValueError(f"`seed` is {self.seed}; expected 0 or more.")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"`batch_size` is {self.batch_size}; expected 1 or more, or null.")
+        if not self.resident_gib > 0:
+            raise ValueError(f"`resident_gib` is {self.resident_gib}; expected more than 0.")
         if not 0 <= self.held_out < 1:
             raise ValueError(f"`held_out` is {self.held_out}; expected a fraction from 0 to below 1.")
         if not self.free():
@@ -131,6 +137,7 @@ def batches_of(job: Reconstruction, measurements: dict[str, tuple[Geometry, Meas
         seed=job.seed,
         devices=job.devices,
         held_out=job.held_out,
+        resident_gib=job.resident_gib,
         dtype=np.float64 if job.precision == "float64" else np.float32,
     )
 
