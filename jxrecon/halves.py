@@ -5,7 +5,6 @@ is common to both.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -64,14 +63,9 @@ def _middle(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return image[tuple(slice(f, f + m) for f, m in zip(first, shape, strict=True))]
 
 
-def fit_halves(
-    fit_one: Callable[[Callable[[Measurement], Measurement]], Parameters | None],
-) -> RingCorrelation | None:
-    """Correlation of the two reconstructions that `fit_one` makes of chosen frames; None when it gives up."""
-    found = []
-    for which in (0, 1):
-        parameters = fit_one(lambda measurement, which=which: half(measurement, which))
-        if parameters is None:
-            return None
-        found.append(parameters)
-    return correlation(*found)
+def same_specimen(first: Parameters, second: Parameters) -> bool:
+    """Whether two first guesses hold the same structure (a warm start), and not only the same empty beam."""
+    a, b = (np.asarray(p.object[0], np.complex128) for p in (first, second))
+    shape = tuple(min(n, m) for n, m in zip(a.shape, b.shape, strict=True))
+    a, b = _middle(a, shape), _middle(b, shape)
+    return bool(a.std() > 0 and np.abs(a - b).max() < 0.1 * a.std())

@@ -28,7 +28,7 @@ class Poisson(AbstractNoise):
 
     def __call__(self, predicted, measured, level):
         m, y = predicted + self.floor * level, measured + self.floor * level
-        return m - y + y * (jnp.log(y) - jnp.log(m))
+        return m - y + y * _log_ratio(y, m)
 
 
 class Gaussian(AbstractNoise):
@@ -56,6 +56,13 @@ class Amplitude(AbstractNoise):
     def __call__(self, predicted, measured, level):
         floor = self.floor * level
         return 2 * (jnp.sqrt(predicted + floor) - jnp.sqrt(measured + floor)) ** 2
+
+
+def _log_ratio(y, m):
+    """log(y / m) to the last digit near y = m, where in float32 a difference of logarithms of many counts is all rounding."""
+    excess = (y - m) / m
+    near = jnp.abs(excess) < 0.5
+    return jnp.where(near, jnp.log1p(jnp.where(near, excess, 0.0)), jnp.log(y) - jnp.log(m))
 
 
 def _positive(value: float, name: str) -> None:

@@ -197,8 +197,8 @@ def fit(
     state = begin(parameters, optimisers, epochs) if state is None else state
     mesh = mesh_of(batches.devices)
     loop = Loop(descent_of(optimisers, labels, epochs), tuple(projections), mesh)
-    begun = placed((state.parameters, state.optimiser, state.units), mesh)
-    state = FitState(*begun, state.chunk, state.epoch, state.values)
+    parameters, memory, units = placed((state.parameters, state.optimiser, state.units), mesh)
+    state = FitState(parameters, memory, units, state.chunk, state.epoch, state.values)
     for chunk in batches.chunks(state.chunk, epochs):
         free, frozen = split(state.parameters, labels)
         units = split(state.units, labels)[0]

@@ -11,7 +11,8 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ import numpy as np
 
 from . import checkpoint, config, run_folder
 from .analysis.resolution import RingCorrelation
-from .halves import fit_halves
-from .measurement import Measurement
+from .errors import InputError
+from .halves import correlation, half, same_specimen
 from .optimise import FitState, NonFiniteError, begin
 from .parameters import Parameters
 from .progress import Progress
@@ -69,6 +70,8 @@ def resume(path: Path, overrides: Mapping[str, Any], *, final: bool = False) -> 
         with blamed_on_input():
             pieces = prepare(construct(plan))
         state = restored(pieces, path / CHECKPOINT, cfg)
+        if state is not None and state.epoch > pieces.job.epochs:
+            raise InputError(f"`epochs` is {pieces.job.epochs}; the run has done {state.epoch} already.")
     except BaseException:
         folder.release()
         raise
@@ -131,20 +134,34 @@ def execute(
 
 
 def resolution(job: Reconstruction, stop: StopRequest) -> RingCorrelation | None:
-    """Ring correlation of two halves of the scan, each fitted as the whole was; None when stopped."""
+    """Ring correlation of two halves of the scan, each fitted as the whole was; None when stopped, or when they
+    would begin alike. Each half has a seed of its own, so that they share no random numbers either.
+    """
+    halves = [
+        prepare(dataclasses.replace(job, seed=job.seed + 1 + k), partial(half, which=k)) for k in (0, 1)
+    ]
+    if same_specimen(halves[0].parameters, halves[1].parameters):
+        print("no ring correlation: both halves would begin with the same specimen", file=sys.stderr)
+        return None
+    found = []
+    while halves:
+        parameters = fit_half(halves.pop(0), stop)
+        if parameters is None:
+            return None
+        found.append(parameters)
+    return correlation(*found)
 
-    def fit_one(choose: Callable[[Measurement], Measurement]) -> Parameters | None:
-        pieces = prepare(job, choose)
-        parameters = pieces.parameters
-        with Progress(job.epochs, name="half of the scan") as progress:
-            for state in pieces.fit():
-                parameters = state.parameters
-                progress.update(state.epoch, 0, float(np.mean(state.values["total"])))
-                if stop:
-                    return None
-        return parameters
 
-    return fit_halves(fit_one)
+def fit_half(pieces: Pieces, stop: StopRequest) -> Parameters | None:
+    """Unknowns after all epochs, or None when stopped."""
+    parameters = pieces.parameters
+    with Progress(pieces.job.epochs, name="half of the scan") as progress:
+        for state in pieces.fit():
+            parameters = state.parameters
+            progress.update(state.epoch, 0, float(np.mean(state.values["total"])))
+            if stop:
+                return None
+    return parameters
 
 
 def summary(metrics: Mapping[str, Any], path: Path) -> str:

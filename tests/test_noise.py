@@ -46,6 +46,21 @@ def test_value_is_linear_in_the_counts(float64, noise, factor):
     np.testing.assert_allclose(scaled, factor * noise(m, y, level), rtol=1e-12)
 
 
+@pytest.mark.parametrize("mean", [1e2, 1e6, 1e8])
+def test_poisson_in_single_precision_keeps_its_digits_at_many_counts(mean):
+    rng = np.random.default_rng(0)
+    m = np.float32(mean * rng.uniform(0.5, 1.5, 10_000))
+    y = np.float32(rng.poisson(m))
+    found = Poisson()(jnp.asarray(m), jnp.asarray(y), jnp.asarray(mean, jnp.float32))
+    exact = m.astype(float) - y + y * np.log(y.astype(float) / m)
+    np.testing.assert_allclose(found, exact, rtol=1e-3, atol=1e-2)
+
+
+def test_read_noise_is_a_standard_deviation():
+    noise = Gaussian(read_noise=3.0, floor=1e-9)
+    assert float(noise(jnp.asarray(7.0), jnp.asarray(0.0), jnp.asarray(1.0))) == pytest.approx(49 / (2 * 9))
+
+
 def test_poisson_is_half_the_deviance_of_scipy(float64):
     from scipy.stats import poisson
 

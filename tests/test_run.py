@@ -192,6 +192,15 @@ def test_halves_are_disjoint_and_complete():
     assert SomeFrames(whole.frames, np.array([5, 1])).read(np.array([0])).max() == 5
 
 
+def test_a_warm_start_gets_no_ring_correlation(finished, data, tmp_path, capsys):
+    """Two halves that begin with the reconstruction of the whole scan would agree whatever the data."""
+    changes = {"halves": "true", "initial": "result", "initial.path": f"'{finished}'"}
+    folder = tmp_path / "warm"
+    assert cli.main(tiny.overrides(data, folder, **changes)) == 0
+    assert "both halves would begin with the same specimen" in capsys.readouterr().err
+    assert json.loads((folder / "metrics.json").read_text())["frc_half_bit_px"] is None
+
+
 def test_free_parameters_nest_and_null_freezes(data):
     job = job_of(data)
     assert set(job.free()) == {"object", "probe.modes"}
