@@ -185,7 +185,7 @@ def _valued(override: Any, base: Any) -> str:
     arguments = _arguments_beside(tree, key)
     if not override.is_delete() and key in arguments:
         return f"+{line}"
-    near = nearest(key, [*known, *arguments])
+    near = nearest(key, [*known, *arguments, "experiment", "sweep"])
     hint = f"; the nearest is `{near}`" if near else ""
     raise InputError(f"`{key}` is no key of this config{hint} (a new entry is added with `+{key}=...`).")
 

@@ -13,6 +13,8 @@ import optax
 
 from .schedules import AbstractSchedule, Constant, Cosine
 
+MOST_RATE = 1e3  # natural units per step: whatever is larger was meant otherwise
+
 
 class AbstractOptimiser(eqx.Module):
     """One group's optimiser. `start` and `stop` are epochs; outside of them the group rests, and so does its memory."""
@@ -20,6 +22,15 @@ class AbstractOptimiser(eqx.Module):
     start: eqx.AbstractVar[int]
     stop: eqx.AbstractVar[int | None]
     schedule: eqx.AbstractVar[AbstractSchedule]
+
+    def __check_init__(self):
+        rate = getattr(self, "learning_rate", 0.0)
+        if not 0 <= rate <= MOST_RATE:
+            raise ValueError(f"`learning_rate` is {rate}; expected 0 to {MOST_RATE:g} natural units.")
+        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
+            raise ValueError(
+                f"`start` is {self.start} and `stop` {self.stop}; expected epochs from 0 on, `stop` after `start`."
+            )
 
     @abc.abstractmethod
     def direction(self) -> optax.GradientTransformation:

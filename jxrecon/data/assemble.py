@@ -8,6 +8,7 @@ import dataclasses
 import math
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..geometry import Geometry
@@ -21,6 +22,8 @@ from .scan import Scan, check_count, check_mask
 from .survey import Survey, survey
 
 MAX_EXTENT_PX = 100_000
+LEAST_EXTENT_PX = 0.1  # below it there is no scan
+MOST_APART = 4  # frames between neighbours: no overlap by far
 SAMPLE = 64  # frames from which a beam centre is found, or that stand for a set too large to read twice
 
 
@@ -161,11 +164,30 @@ def _check_extent(positions: np.ndarray, geometry: Geometry, source: str) -> Non
             f"{source}: the positions extend over {extent.max():.3g} object pixels of {min(geometry.pixel_size_m):.3g} m; "
             "is a length of the instrument or the unit of the positions wrong?"
         )
+    _check_overlap(positions, geometry, source)
     near, cone = geometry.regime == "near_field", geometry.focus_to_sample_m is not None
     if near and not cone and len(positions) > 1 and extent.max() < 4:
         raise InputError(
             f"{source}: the positions extend over {extent.max():.2g} pixels of the detector; in a cone beam set "
             "`data.instrument.focus_to_sample_m`."
+        )
+
+
+def _check_overlap(positions: np.ndarray, geometry: Geometry, source: str) -> None:
+    """Frames that all see one place, or none of which sees what another does, come from positions in a wrong unit."""
+    if len(positions) < 2 or (geometry.regime == "near_field" and geometry.focus_to_sample_m is None):
+        return
+    extent, window = np.ptp(positions, axis=0).max(), max(geometry.probe_shape)
+    if extent < LEAST_EXTENT_PX:
+        raise InputError(
+            f"{source}: the {len(positions)} positions extend over {extent:.2g} object pixels, all frames see one place; "
+            "is the unit of the positions wrong?"
+        )
+    apart = np.median(cKDTree(positions).query(positions, k=2, p=np.inf)[0][:, 1])
+    if apart > MOST_APART * window:
+        raise InputError(
+            f"{source}: the positions are {apart:.3g} object pixels apart and a frame sees {window}, so that no two overlap; "
+            "is a length of the instrument or the unit of the positions wrong?"
         )
 
 

@@ -91,6 +91,12 @@ def _scalar(found: dict, name: str, where: str) -> float | None:
     return float(values[0])
 
 
+def _text(array: np.ndarray) -> str:
+    """NumPy keeps text as str or, when it comes from HDF5, as bytes."""
+    first = np.asarray(array).reshape(-1)[:1]
+    return str(np.char.decode(first, "utf-8", "replace")[0] if first.dtype.kind == "S" else first[0])
+
+
 def _geometry(found: dict, where: str) -> FileGeometry:
     numbers = {name: _scalar(found, name, where) for name in SCALARS}
     whole = {name: _scalar(found, name, where) for name in COUNTS}
@@ -98,7 +104,7 @@ def _geometry(found: dict, where: str) -> FileGeometry:
     if pitch is not None:
         both = np.broadcast_to(np.asarray(found["detector_pixel_m"], np.float64).reshape(-1)[:2], 2)
         pitch = (float(both[0]), float(both[1]))
-    regime = str(np.asarray(found["regime"]).reshape(-1)[0]) if "regime" in found else None
+    regime = _text(found["regime"]) if "regime" in found else None
     if regime not in (None, "far_field", "near_field"):
         raise InputError(f"{where}:/regime: is {regime!r}; expected 'far_field' or 'near_field'.")
     counts = {name: None if value is None else int(value) for name, value in whole.items()}

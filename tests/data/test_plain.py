@@ -42,14 +42,15 @@ def test_hdf5_is_read_exactly(plain_file, known):
     assert measurement.metadata["masked_pixels"] == 1
 
 
+@pytest.mark.parametrize("regime", ["far_field", b"far_field"])  # bytes: text that came from HDF5
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_is_read_exactly(tmp_path, known, save):
+def test_npz_is_read_exactly(tmp_path, known, save, regime):
     fortran = np.asfortranarray(known.positions_px)
     save(
         tmp_path / "a.npz",
         intensity=known.counts,
         positions_px=fortran,
-        regime="far_field",
+        regime=regime,
         **known.scalars(),
     )
     geometry, measurement = Plain(str(tmp_path / "a.npz")).read()
@@ -115,6 +116,8 @@ BAD = {
     "positions_shape": (lambda k: {"positions_px": np.zeros((12, 3))}, r"expected positions \(scan, 2\)"),
     "positions_text": (lambda k: {"positions_px": "here"}, "/positions_px: holds"),
     "positions_far": (lambda k: {"positions_px": k.positions_px * 1e9}, "object pixels"),
+    "positions_nm": (lambda k: {"positions_px": k.positions_px * 1e3}, "no two overlap"),
+    "positions_m": (lambda k: {"positions_px": k.positions_px * 1e-8}, "all frames see one place"),
     "mask_shape": (lambda k: {"mask": np.ones((3, 3), bool)}, "/mask: has shape"),
     "mask_empty": (lambda k: {"mask": np.zeros((16, 20), bool)}, "every pixel as bad"),
     "probe_shape": (lambda k: {"probe": np.ones((1, 4, 4), complex)}, "/probe: has shape"),
