@@ -88,9 +88,9 @@ def test_the_near_field_shift_moves_the_object_against_a_fixed_probe(float64):
     )
     probe = problems.replaced(parameters.probe, modes=flat)
     beat = 1 + 0.3 * (wave(0, 0) + wave(0, 0).conj())
-    moved_beat = 1 + 0.3 * (wave(0.25, -0.4) + wave(0.25, -0.4).conj())
+    moved_beat = 1 + 0.3 * (wave(0.25, 0.4) + wave(0.25, 0.4).conj())
     shifted = problems.replaced(
-        parameters, object=jnp.asarray(beat)[None], positions=at([0.25, -0.4]), probe=probe
+        parameters, object=jnp.asarray(beat)[None], positions=at([0.25, 0.4]), probe=probe
     )
     whole = problems.replaced(
         parameters, object=jnp.asarray(moved_beat)[None], positions=at([0.0, 0.0]), probe=probe
@@ -152,8 +152,8 @@ def test_integer_mode_equals_rounded_positions(float64):
 
 
 def test_position_zero_lays_centre_on_centre():
-    corner, rest = split_position(jnp.asarray([0.0, 0.25]), (20, 21), (8, 7))
-    np.testing.assert_array_equal(corner, [20 // 2 - 8 // 2, 21 // 2 - 7 // 2])
+    corner, rest = split_position(jnp.asarray([0.0, 0.25]), (20, 21), (7, 8))
+    np.testing.assert_array_equal(corner, [20 // 2 - 7 // 2, 21 // 2 - 8 // 2])
     np.testing.assert_allclose(rest, [0, 0.25])
 
 
