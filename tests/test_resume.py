@@ -106,6 +106,7 @@ def test_more_epochs_go_on_from_the_end(data, tmp_path):
         ("seed=3", "may not change `seed`"),
         ("epoch=3", "the nearest is `epochs`"),
         ("epochs=x", "expected integer"),
+        ("epochs=3", f"has done {EPOCHS} already"),
     ],
 )
 def test_resumed_run_may_not_become_another(uninterrupted, change, says, capsys):
