@@ -199,6 +199,11 @@ class Batches:
         return jnp.asarray(frames, self.dtype) if mesh is None else placed(frames.astype(self.dtype), mesh, 0)
 
     def _steps(self, measurement: Measurement, shards: list[np.ndarray], rng) -> Steps:
+        if not all(len(shard) for shard in shards):
+            raise InputError(
+                f"{measurement.source or 'measurement'}: {sum(map(len, shards))} frames cannot be dealt out over "
+                f"{self.devices} `devices`; lower `devices`."
+            )
         size = max(1, self.batch_size // self.devices)
         counts = steps_per_view(measurement, shards, size)
         dealt = [deal(shard, counts, measurement, self.order, rng) for shard in shards]

@@ -13,12 +13,16 @@ from .optimisers import LBFGS, AbstractOptimiser
 from .parameters import Parameters
 from .schedules import AbstractSchedule
 
+NEVER_FREE = ("positions.nominal",)  # `positions.shift` is the same freedom, with its gauge
+
 
 def group(parameters: Parameters, names: Sequence[str]) -> Any:
     """Tree of labels: for every leaf the longest name that begins its dotted path, or None."""
 
     def label(path, _):
         here = dotted(path)
+        if here in NEVER_FREE:
+            return None
         matching = [n for n in names if here == n or here.startswith(n + ".")]
         return max(matching, key=len, default=None)
 

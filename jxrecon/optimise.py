@@ -22,10 +22,11 @@ from jax.sharding import Mesh, PartitionSpec
 from .batches import Batches, Block, Chunk, Steps, batch
 from .descent import descent_of, group
 from .devices import AXIS, mesh_of, over_devices, placed, summed, summing
+from .errors import InputError
 from .gauge import without_gauge
 from .numerics.tree import conjugated, dotted, named_leaves
 from .objective import Objective
-from .optimisers import AbstractOptimiser
+from .optimisers import LBFGS, AbstractOptimiser
 from .parameters import Parameters, natural_units
 from .projections import AbstractProjection
 
@@ -199,6 +200,8 @@ def fit(
     loop = Loop(descent_of(optimisers, labels, epochs), tuple(projections), mesh)
     parameters, memory, units = placed((state.parameters, state.optimiser, state.units), mesh)
     state = FitState(parameters, memory, units, state.chunk, state.epoch, state.values)
+    if any(isinstance(o, LBFGS) for o in optimisers.values()):
+        _refuse_mini_batches(batches)
     for chunk in batches.chunks(state.chunk, epochs):
         free, frozen = split(state.parameters, labels)
         units = split(state.units, labels)[0]
@@ -210,6 +213,15 @@ def fit(
         state = FitState(parameters, memory, state.units, chunk.number + 1, chunk.epoch, values)
         _raise_if_not_finite(state, free, np.asarray(bad), batches.chunks_per_epoch)
         yield state
+
+
+def _refuse_mini_batches(batches: Batches) -> None:
+    most = max(measurement.scan_count for _, measurement in batches.measurements.values())
+    if batches.batch_size < most or batches.chunks_per_epoch > 1:
+        raise InputError(
+            f"`LBFGS` compares losses of the same frames, but `batch_size` is {batches.batch_size} of {most}; "
+            "take the whole scan, and `resident_gib` large enough for it."
+        )
 
 
 def _clock(chunk: Chunk, chunks_per_epoch: int, dtype: type):

@@ -65,8 +65,10 @@ class Reconstruction(eqx.Module):
             raise ValueError(f"`batch_size` is {self.batch_size}; expected 1 or more, or null.")
         if not self.resident_gib > 0:
             raise ValueError(f"`resident_gib` is {self.resident_gib}; expected more than 0.")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"`held_out` is {self.held_out}; expected a fraction from 0 to below 1.")
+        if not 0 <= self.held_out <= 0.5:
+            raise ValueError(
+                f"`held_out` is {self.held_out}; expected a fraction from 0 to 0.5 (1/2, 1/3, 1/4, ...)."
+            )
         if not self.free():
             raise ValueError(
                 "`optimisers` names no parameter, so nothing could change; name at least `object`."

@@ -117,3 +117,8 @@ def test_a_dark_data_set_is_refused():
     dark = dataclasses.replace(one, frames=ArrayFrames(np.zeros((23, 8, 8), np.float32)), source="dark.h5")
     with pytest.raises(InputError, match="dark.h5: no photon in any good pixel"):
         next(Batches({"scan": (geometry, dark)}).chunks(0, 1))
+
+
+def test_more_devices_than_frames_are_refused():
+    with pytest.raises(InputError, match="3 frames cannot be dealt out over 4 `devices`"):
+        next(batches(scan=3, devices=4).chunks(0, 1))

@@ -306,3 +306,14 @@ def test_turning_modes_turns_their_variations_and_changes_no_frame(float64):
     gram = np.einsum("mvu,nvu->mn", turned.probe.modes[0], np.conj(turned.probe.modes[0]))
     assert np.abs(gram - np.diag(np.diag(gram))).max() < 1e-9 * np.abs(gram).max()
     assert not np.allclose(turned.probe.modes, parameters.probe.modes)
+
+
+def test_lbfgs_wants_the_whole_scan():
+    _, guess, setup, data = scene()
+    with pytest.raises(InputError, match="`batch_size` is 9 of 36"):
+        run(guess, setup, data, {"object": LBFGS()}, 1)
+
+
+def test_nominal_positions_are_never_free():
+    labels = group(problems.unknowns(dtype=np.float32), ["positions"])
+    assert labels.positions.nominal is None and labels.positions.shift == "positions"

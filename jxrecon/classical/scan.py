@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import InputError
 from ..forward.ptychography import split_position
 from ..geometry import Geometry
 from ..measurement import Measurement
@@ -15,6 +16,11 @@ def laid_out(frames: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Frames (scan, v, u) with the beam at the corner in the far field, framed by unmeasured pixels in the near field."""
     if geometry.regime == "far_field":
         return np.fft.ifftshift(frames, axes=(1, 2))
+    if geometry.oversampling > 1:
+        raise InputError(
+            f"the classical engines know whole detector pixels, but `data.instrument.oversampling` is {geometry.oversampling}; "
+            "set it to 1, or start from another `initial`."
+        )
     border = (geometry.margin, geometry.margin)
     return np.pad(frames, ((0, 0), border, border), constant_values=-1)
 

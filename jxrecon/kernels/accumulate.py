@@ -24,17 +24,17 @@ from .patches import cut_all, paste_all
 Loss = Callable[..., Float[Array, ""]]
 
 
-def _group_size(count: int, wanted: int) -> int:
-    """The largest divisor of `count` that is no larger than `wanted`."""
-    return next(size for size in range(max(1, min(wanted, count)), 0, -1) if count % size == 0)
+def _groups(tree: Any, size: int) -> tuple[Any, Any]:
+    """(whole groups with a leading axis `group`, the frames that are left over or None)."""
+    count = jax.tree.leaves(tree)[0].shape[0]
+    whole = count // size * size
+    groups = jax.tree.map(lambda x: x[:whole].reshape(-1, size, *x.shape[1:]), tree)
+    return groups, None if whole == count else jax.tree.map(lambda x: x[whole:], tree)
 
 
-def _grouped(tree: Any, size: int) -> Any:
-    return jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), tree)
-
-
-def _ungrouped(tree: Any) -> Any:
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+def _ungrouped(groups: Any, rest: Any) -> Any:
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), groups)
+    return flat if rest is None else jax.tree.map(lambda a, b: jnp.concatenate([a, b]), flat, rest)
 
 
 def _sum_of_group(loss: Loss, patches, shared, frames, data, constants):
@@ -46,16 +46,16 @@ def accumulate_reference(
     loss: Loss, canvas, corners, shared, frames, data, constants, *, window, group: int = 1
 ) -> Float[Array, ""]:
     """Same value as `accumulate`, differentiable in every mode and any number of times; stores what autodiff stores."""
-    size = _group_size(corners.shape[0], group)
 
     def body(total, xs):
         corner, frame, datum = xs
         patches = cut_all(canvas, corner, window)
         return total + _sum_of_group(loss, patches, shared, frame, datum, constants), None
 
-    groups = _grouped((corners, frames, data), size)
+    groups, rest = _groups((corners, frames, data), max(1, min(group, corners.shape[0])))
     shape = jax.eval_shape(body, jnp.zeros(()), jax.tree.map(lambda x: x[0], groups))[0]
-    return jax.lax.scan(body, jnp.zeros((), shape.dtype), groups)[0]
+    total = jax.lax.scan(body, jnp.zeros((), shape.dtype), groups)[0]
+    return total if rest is None else body(total, rest)[0]
 
 
 def _value_and_gradient(loss, canvas, corners, shared, frames, data, constants, window, group):
@@ -70,12 +70,15 @@ def _value_and_gradient(loss, canvas, corners, shared, frames, data, constants, 
         d_shared = jax.tree.map(jnp.add, d_shared, d_here)
         return (total + value, d_canvas, d_shared), d_frame
 
-    size = _group_size(corners.shape[0], group)
-    groups = _grouped((corners, frames, data), size)
+    groups, rest = _groups((corners, frames, data), max(1, min(group, corners.shape[0])))
     zeros = jax.tree.map(jnp.zeros_like, (canvas, shared))
     zero = jnp.zeros((), jnp.finfo(canvas.dtype).dtype)
-    (total, d_canvas, d_shared), d_frames = jax.lax.scan(body, (zero, *zeros), groups)
-    return total, (d_canvas, d_shared, _ungrouped(d_frames))
+    carry, d_frames = jax.lax.scan(body, (zero, *zeros), groups)
+    d_rest = None
+    if rest is not None:
+        carry, d_rest = body(carry, rest)
+    total, d_canvas, d_shared = carry
+    return total, (d_canvas, d_shared, _ungrouped(d_frames, d_rest))
 
 
 def accumulate(

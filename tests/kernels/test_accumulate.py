@@ -82,3 +82,15 @@ def test_views_add_up_like_a_python_sum(float64):
 
     np.testing.assert_allclose(fast(shared["a"]), plain(shared["a"]), rtol=1e-14)
     np.testing.assert_allclose(jax.grad(fast)(shared["a"]), jax.grad(plain)(shared["a"]), rtol=1e-13)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 7])
+def test_frames_that_fill_no_group_are_counted_too(float64, frames):
+    canvas, corners, shared, own, data, constant = problem(frames=frames)
+
+    def total(canvas, own, group):
+        return accumulate(loss, canvas, corners, shared, own, data, constant, window=WINDOW, group=group)
+
+    by_three, one_by_one = (jax.value_and_grad(total, argnums=(0, 1))(canvas, own, group) for group in (3, 1))
+    for a, b in zip(jax.tree.leaves(by_three), jax.tree.leaves(one_by_one)):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * float(jnp.abs(b).max()))
