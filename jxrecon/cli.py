@@ -7,12 +7,14 @@ Nothing here imports JAX or physics; a verb does when it starts.
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from .errors import InputError
+from .signals import leave_at_once
 from .spelling import suggestion
 
 VERBS = {
@@ -110,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. Without arguments, those of the process, which ends afterwards."""
     final = arguments is None
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if final:
+        signal.signal(signal.SIGINT, leave_at_once)
     try:
         code = _dispatch(list(arguments), final)
         sys.stdout.flush()

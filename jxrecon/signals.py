@@ -14,6 +14,15 @@ STOPPED = 75  # EX_TEMPFAIL of sysexits.h: call me again
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
+def leave_at_once(number: int, frame: object) -> None:
+    """Ctrl-C before the first step, or in a verb that has none: end now, nothing is lost.
+
+    Not by an exception: one that is raised inside a callback of the garbage collector or of a compiler is swallowed there.
+    """
+    os.write(2, b"\njxrecon: interrupted before the first step; no result was written.\n")
+    os._exit(1)
+
+
 class StopRequest:
     """Context in which the signals set `name` and do nothing else.
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,23 @@ def test_jobs_to_check_cover_every_override():
     chosen = covering(jobs)
     assert {line for job in chosen for line in job} == {line for job in jobs for line in job}
     assert len(chosen) < 60
+
+
+def test_ctrl_c_while_jax_is_being_imported_ends_at_once(tmp_path):
+    program = """
+        import os, signal, sys, threading
+        from jxrecon import cli
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        sys.argv = ["jxrecon", "experiment=simulated", "hydra.run.dir=run"]
+        sys.exit(cli.main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.strip() == "jxrecon: interrupted before the first step; no result was written."
+    assert not (tmp_path / "run").exists()
