@@ -258,6 +258,7 @@ def test_ctrl_c_while_jax_is_being_imported_ends_at_once(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         capture_output=True,
         text=True,
         timeout=60,
