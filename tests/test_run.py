@@ -151,8 +151,8 @@ def test_non_finite_numbers_are_null_in_the_history(tmp_path):
 
 
 def test_fit_that_explodes_stops_with_its_last_finite_state(data, tmp_path, capsys):
-    """A learning rate of 1e30 overflows float32 in a step or two."""
-    wild = tiny.overrides(data, tmp_path / "run", **{"optimisers.object.learning_rate": 1e30})
+    """A weight of 1e38 overflows float32 in the first step."""
+    wild = tiny.overrides(data, tmp_path / "run", **{"objective.terms.ptychography.weight": 1e38})
     assert cli.main(wild) == 1
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert "not finite" in told and "object" in told and "step" in told
