@@ -21,7 +21,7 @@ from .errors import InputError
 from .geometry import Geometry
 from .measurement import Measurement
 from .objective import Batch
-from .ordering import deal, padded, steps_per_view
+from .ordering import by_steps, deal, padded, shards_of, steps_per_view
 
 
 class Block(eqx.Module):
@@ -94,14 +94,15 @@ def fold_of_pixels(shape: tuple[int, int], fraction: float, seed: int) -> tuple[
 class Batches:
     """Chunks of an optimisation, for any number of epochs.
 
-    batch_size: frames per step. order: 'random', or 'compact' for neighbours. devices: the scan is cut into so many shards,
-    and each batch takes its share from every one of them. resident_gib: what the frames may take on the devices; a larger
-    data set streams in blocks of a third of that. held_out: fraction of the pixels that are kept from the fit, other
-    ones in every frame.
+    batch_size: frames per step and view. views_per_step: views of a step, for a volume that all views see. order: 'random', or
+    'compact' for neighbours. devices: every view is cut into so many shards, and each batch takes its share from every one of
+    them. resident_gib: what the frames may take on the devices; a larger data set streams in blocks of a third of that.
+    held_out: fraction of the pixels that are kept from the fit, other ones in every frame.
     """
 
     measurements: dict[str, tuple[Geometry, Measurement]]
     batch_size: int = 16
+    views_per_step: int = 1
     order: Literal["random", "compact"] = "random"
     seed: int = 0
     devices: int = 1
@@ -162,16 +163,20 @@ class Batches:
         _, measurement = self.measurements[name]
         rng = np.random.default_rng([self.seed, epoch, part % self._block_count(name)])
         frames = self._block_members(name, epoch, part)
-        shards = np.array_split(frames, self.devices)
+        shards = shards_of(measurement, frames, self.devices)
         block = self._upload(name, shards)
         return block, self._steps(measurement, shards, rng)
 
     def _block_members(self, name: str, epoch: int, part: int) -> np.ndarray:
-        """Frames of one block, ascending: random runs of neighbours on disk, another choice in every epoch."""
-        n, blocks = self.measurements[name][1].scan_count, self._block_count(name)
+        """Frames of one block, ascending: random runs of neighbours on disk, or whole views, another choice in every epoch."""
+        _, measurement = self.measurements[name]
+        n, blocks = measurement.scan_count, self._block_count(name)
         if blocks == 1:
             return np.arange(n)
         rng = np.random.default_rng([self.seed, epoch, 0xB10C])
+        if len(measurement.specimen) >= blocks > 1:
+            views = np.array_split(rng.permutation(len(measurement.specimen)), blocks)[part % blocks]
+            return np.flatnonzero(np.isin(measurement.view, views))
         runs = np.array_split(np.arange(n), max(blocks, n // 16))
         order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
         return np.sort(np.array_split(order, blocks)[part % blocks])
@@ -180,7 +185,7 @@ class Batches:
         if name in self._kept:
             return self._kept[name]
         geometry, measurement = self.measurements[name]
-        frames = arranged(measurement.frames.read(np.concatenate(shards)), geometry)
+        frames = arranged(_read(measurement, np.concatenate(shards)), geometry)
         fold, folds = fold_of_pixels(geometry.frame_shape, self.held_out, self.seed)
         block = Block(
             self._dealt_out(_equal_shards(frames, shards)),
@@ -214,13 +219,22 @@ class Batches:
         index = np.concatenate([rows for rows, _ in rows_of], axis=1)[shuffle]
         weight = np.concatenate([w for _, w in rows_of], axis=1)[shuffle].astype(self.dtype)
         view = np.repeat(list(counts), list(counts.values()))[shuffle]
+        local = np.concatenate(local, axis=1)[shuffle]
+        view, index, local, weight = by_steps((view, index, local, weight), self.views_per_step)
         return Steps(
-            view=jnp.asarray(view[:, None], jnp.int32),
-            index=jnp.asarray(index[:, None], jnp.int32),
-            local=jnp.asarray(np.concatenate(local, axis=1)[shuffle][:, None], jnp.int32),
-            weight=jnp.asarray(weight[:, None]),
-            scale=jnp.asarray(measurement.scan_count / weight.sum(axis=1), self.dtype),
+            view=jnp.asarray(view, jnp.int32),
+            index=jnp.asarray(index, jnp.int32),
+            local=jnp.asarray(local, jnp.int32),
+            weight=jnp.asarray(weight),
+            scale=jnp.asarray(measurement.scan_count / weight.sum(axis=(1, 2)), self.dtype),
         )
+
+
+def _read(measurement: Measurement, index: np.ndarray) -> np.ndarray:
+    """Frames in any order: files are read forwards."""
+    order = np.argsort(index, kind="stable")
+    frames = measurement.frames.read(index[order])
+    return frames if np.array_equal(order, np.arange(len(order))) else frames[np.argsort(order)]
 
 
 def _equal_shards(frames: np.ndarray, shards: list[np.ndarray]) -> np.ndarray:

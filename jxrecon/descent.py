@@ -13,7 +13,13 @@ from .optimisers import LBFGS, AbstractOptimiser
 from .parameters import Parameters
 from .schedules import AbstractSchedule
 
-NEVER_FREE = ("positions.nominal",)  # `positions.shift` is the same freedom, with its gauge
+NEVER_FREE = (
+    "positions.nominal",  # `positions.shift` is the same freedom, with its gauge
+    "alignment.angle",  # `alignment.rotation` likewise
+    "alignment.view",
+    "volume.softness",
+    "volume.support",
+)
 
 
 def group(parameters: Parameters, names: Sequence[str]) -> Any:

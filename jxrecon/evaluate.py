@@ -26,7 +26,12 @@ def predict(
     index: Int[Array, " frame"],
 ) -> Float[Array, "frame v u"]:
     """Expected counts of some frames of one view, laid out as the model predicts them."""
-    canvas, shared = model.prepare(parameters, view)
+    common, own = model.develop(parameters, view[None])
+    canvas, shared = model.prepare(common, view, jax.tree.map(lambda x: x[0], own))
+    return _frames(model, common, canvas, shared, index)
+
+
+def _frames(model, parameters, canvas, shared, index):
     corners, frames = model.frames(parameters, index, canvas)
     patches = cut_all(canvas, corners, model.window)
     return jax.vmap(model.predict, in_axes=(0, None, 0))(patches, shared, frames)
@@ -34,18 +39,23 @@ def predict(
 
 def _of_batch(term: DataTerm, parameters: Parameters, here: Batch) -> RFactor:
     """Sums over a batch, one frame in memory at a time."""
+    model = term.model
+    common, own = model.develop(parameters, here.view)
 
-    def of_view(view, index, intensity, weight):
+    def of_view(xs):
+        own, view, index, intensity, weight = xs
+        canvas, shared = model.prepare(common, view, own)
+
         def of_frame(one):
             number, counts, w = one
-            expected = predict(term.model, parameters, view, number[None])
+            expected = _frames(model, common, canvas, shared, number[None])
             good = fitted_pixels(counts, here.mask)
             held = good & (here.fold == number % here.folds)
             return r_factor(expected, counts[None], (good & ~held)[None], held[None], w[None])
 
         return _added(jax.lax.map(of_frame, (index, intensity, weight)))
 
-    return _added(jax.vmap(of_view)(here.view, here.index, here.intensity, here.weight))
+    return _added(jax.lax.map(of_view, (own, here.view, here.index, here.intensity, here.weight)))
 
 
 def _added(sums: RFactor) -> RFactor:

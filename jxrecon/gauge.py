@@ -2,6 +2,9 @@
 
 - A common shift of all positions is a translation of the object: shifts keep their mean.
 - An affine map of the positions can be written as shifts too: with the map free, shifts keep their linear part.
+- A shift of a whole view can be written as its alignment: with that free, shifts keep their mean in every view.
+- A translation of the volume moves its projections by a constant along the axis and by a cos + b sin of the angle across it, and
+  a rotation turns all views alike: alignments keep these parts. (A constant across the axis is the axis's own place: it is seen.)
 - A common factor on all shots belongs to the probe: flux keeps its mean.
 - A factor on the object and its inverse on the probe change nothing: when all is done, the clearest part of a specimen gets
   the transmission 1 (`with_clear_specimen`), unless the probe's power is known and held.
@@ -10,7 +13,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from .parameters import Parameters
 
@@ -29,12 +32,51 @@ def without_trend(
     return change - centred @ jnp.linalg.solve(moments + ridge, centred.T @ change)
 
 
+def without_view_means(
+    change: Float[Array, "scan 2"], view: Int[Array, " scan"], count: int
+) -> Float[Array, "scan 2"]:
+    """`change` less its mean in each of `count` views."""
+    total = jnp.zeros((count, 2), change.dtype).at[view].add(change)
+    frames = jnp.zeros(count, change.dtype).at[view].add(1)
+    return change - (total / jnp.maximum(frames, 1)[:, None])[view]
+
+
+def without_translation(
+    change: Float[Array, "view 2"], angle: Float[Array, " view"]
+) -> Float[Array, "view 2"]:
+    """Shifts (v, u) of views less what a translation of the volume would do to them."""
+    basis = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+    moments = basis.T @ basis
+    # A single view, or views of one angle, leave one of the two directions without a meaning.
+    ridge = 1e-6 * jnp.trace(moments) * jnp.eye(2, dtype=moments.dtype)
+    across = change[:, 1] - basis @ jnp.linalg.solve(moments + ridge, basis.T @ change[:, 1])
+    return jnp.stack([change[:, 0] - jnp.mean(change[:, 0]), across], axis=1)
+
+
+def without_alignment_gauge(updates: Parameters, parameters: Parameters) -> Parameters:
+    """Updates of the alignment that leave the volume where it is."""
+    change, here = updates.alignment, parameters.alignment
+    if change is None or here is None:
+        return updates
+    if change.shift is not None:
+        shift = without_translation(change.shift, here.angle + here.rotation)
+        updates = eqx.tree_at(lambda u: u.alignment.shift, updates, shift)
+    if change.rotation is not None:
+        rotation = change.rotation - jnp.mean(change.rotation)
+        updates = eqx.tree_at(lambda u: u.alignment.rotation, updates, rotation)
+    return updates
+
+
 def without_gauge(updates: Parameters, parameters: Parameters) -> Parameters:
     """Updates of the free parameters (None where frozen) that leave the gauge where it is."""
+    updates = without_alignment_gauge(updates, parameters)
     shift, flux = updates.positions.shift, updates.flux
     if shift is not None:
         linear = updates.positions.affine is not None
         shift = without_trend(shift, parameters.positions.nominal, linear)
+        if updates.alignment is not None and updates.alignment.shift is not None:
+            here = parameters.alignment
+            shift = without_view_means(shift, here.view, here.angle.shape[0])
         updates = eqx.tree_at(lambda u: u.positions.shift, updates, shift)
     if flux is not None:
         updates = eqx.tree_at(lambda u: u.flux, updates, flux - jnp.mean(flux))

@@ -53,8 +53,8 @@ class AbstractTerm(eqx.Module):
 class AbstractForwardModel(eqx.Module):
     """Predicts the frames of one measurement from the unknowns; holds geometry, never an unknown.
 
-    Two stages: `prepare` once per view, `predict` once per frame. What frames of a view see through windows (the
-    transmission of the whole specimen) is the view's `canvas`; everything else that they share is `shared`.
+    Three stages: `develop` once per batch, `prepare` once per view, `predict` once per frame. What frames of a view see through
+    windows (the transmission of the whole specimen) is the view's `canvas`; everything else that they share is `shared`.
     """
 
     group: eqx.AbstractVar[int | None]
@@ -69,8 +69,13 @@ class AbstractForwardModel(eqx.Module):
         """Shape of a frame's window in the canvas."""
 
     @abc.abstractmethod
-    def prepare(self, parameters: Parameters, view: Int[Array, ""]) -> tuple[Array, Any]:
-        """(canvas, shared) of one view; the canvas is (..., y, x)."""
+    def develop(self, parameters: Parameters, view: Int[Array, " view"]) -> tuple[Parameters, Any]:
+        """What is cheaper for all views of a batch at once: (the parameters that single views still need, a pytree with the leading
+        axis `view` of what each has of its own, such as its projection of a volume)."""
+
+    @abc.abstractmethod
+    def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Any) -> tuple[Array, Any]:
+        """(canvas, shared) of one view, `parameters` and `own` as `develop` gave them; the canvas is (..., y, x)."""
 
     @abc.abstractmethod
     def frames(
@@ -108,15 +113,18 @@ class DataTerm(AbstractTerm):
         here = batch[self.measurement]
         views = (here.view, here.index, here.intensity, here.weight)
         constants = (here.mask, here.fold, here.folds, here.level)
+        with jax.named_scope("develop"):
+            common, own = self.model.develop(parameters, here.view)
         if here.view.shape[0] == 1:
-            total = self._view(parameters, jax.tree.map(lambda x: x[0], views), constants)
+            own, view = jax.tree.map(lambda x: x[0], (own, views))
+            total = self._view(common, own, view, constants)
         else:
-            total = accumulate_views(self._view, parameters, views, constants)
+            total = accumulate_views(self._view, common, own, views, constants)
         return here.scale * total
 
-    def _view(self, parameters, view, constants):
+    def _view(self, parameters, own, view, constants):
         number, index, intensity, weight = view
-        canvas, shared = self.model.prepare(parameters, number)
+        canvas, shared = self.model.prepare(parameters, number, own)
         corners, frames = self.model.frames(parameters, index, canvas)
         return accumulate(
             self._frame,

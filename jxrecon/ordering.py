@@ -52,3 +52,26 @@ def steps_per_view(measurement: Measurement, shards: list[np.ndarray], size: int
     of = [measurement.view[shard] for shard in shards]
     most = {int(v): max(int(np.sum(o == v)) for o in of) for v in np.unique(measurement.view[frames])}
     return {view: -(-count // size) for view, count in most.items()}
+
+
+def shards_of(measurement: Measurement, frames: np.ndarray, devices: int) -> list[np.ndarray]:
+    """The frames (ascending) of each device: its share of every view, ascending."""
+    view = measurement.view[frames]
+    parts = [np.array_split(frames[view == v], devices) for v in np.unique(view)]
+    return [np.sort(np.concatenate(shares)) for shares in zip(*parts, strict=True)]
+
+
+def by_steps(rows: tuple[np.ndarray, ...], views: int) -> list[np.ndarray]:
+    """Rows (row, ...) of one view each as (step, view, ...); the last step is filled up with its first row, at weight 0.
+
+    The last array is the weights. Steps have as equal numbers of rows as they can.
+    """
+    count = len(rows[0])
+    steps = -(-count // min(views, count))
+    parts = np.array_split(np.arange(count), steps)
+    width = max(len(part) for part in parts)
+    number, real = padded(parts, width, 0)
+    number = np.where(real, number, number[:, :1])
+    arrays = [array[number] for array in rows]
+    arrays[-1] = arrays[-1] * real.reshape(*real.shape, *[1] * (rows[-1].ndim - 1)).astype(rows[-1].dtype)
+    return arrays

@@ -7,8 +7,9 @@ all others are frozen. Lengths are in object pixels, amplitudes in square roots 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Int
 
+from .numerics.positive import positive
 from .numerics.tree import dotted
 
 
@@ -49,32 +50,87 @@ class Positions(eqx.Module):
         return self.nominal @ self.matrix().T + self.shift
 
 
+class Volume(eqx.Module):
+    """The specimen in three dimensions, on cubic voxels of the size of an object pixel, the rotation axis z last.
+
+    density: what `electron_density` makes non-negative, e/A^3. absorption: likewise for beta = r_e lambda^2 / (2 pi) times
+    `absorbing_density`, which is the electron density times f2/Z; None ties it to the density by the material.
+    softness: e/A^3 over which the map to non-negative values bends; None lets both be of either sign.
+    support: 1 inside the region that may hold matter, 0 outside of it (air); None for everywhere.
+    """
+
+    density: Float[Array, "y x z"]
+    absorption: Float[Array, "y x z"] | None = None
+    softness: Float[Array, ""] | None = None
+    support: Float[Array, "y x z"] | None = None
+
+    def electron_density(self) -> Float[Array, "y x z"]:
+        """Electrons per cubic angstrom."""
+        return self._physical(self.density)
+
+    def absorbing_density(self) -> Float[Array, "y x z"] | None:
+        """Electrons per cubic angstrom times f2/Z, or None where the material says it."""
+        return None if self.absorption is None else self._physical(self.absorption)
+
+    def _physical(self, values):
+        values = values if self.softness is None else positive(values, self.softness)
+        return values if self.support is None else values * self.support
+
+
+class Alignment(eqx.Module):
+    """Where the specimen was in each view (rotation angle); all angles in radians.
+
+    angle: nominal rotation; rotation: correction to it; shift: how far the projection lies from where the nominal axis puts it,
+    (v, u) pixels; tilt: (roll, pitch) of the rotation axis in the plane of the detector and towards the beam, None for an upright
+    axis. view: the view that each frame belongs to.
+    """
+
+    angle: Float[Array, " view"]
+    rotation: Float[Array, " view"]
+    shift: Float[Array, "view 2"]
+    view: Int[Array, " scan"]
+    tilt: Float[Array, "view 2"] | None = None
+
+
 class Parameters(eqx.Module):
     """All unknowns. What a reconstruction does not use is None.
 
-    object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set.
-    flux: intensity of each shot, 1 on average. background: counts of the detector at the mean flux, as a square root,
-    which keeps them non-negative.
+    object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set; volume: the specimen in three
+    dimensions instead, and alignment: how it was turned and where it lay. flux: intensity of each shot, 1 on average. background:
+    counts of the detector at the mean flux, as a square root, which keeps them non-negative.
     """
 
-    object: Complex[Array, "specimen y x"]
+    object: Complex[Array, "specimen y x"] | None
     probe: Probe
     positions: Positions
     flux: Float[Array, " scan"]
     background: Float[Array, "v u"] | None = None
+    volume: Volume | None = None
+    alignment: Alignment | None = None
+
+    def centres(self, index: Int[Array, " frame"]) -> Float[Array, "frame 2"]:
+        """Probe centres (y, x) of some frames over the specimen's image: a shift of the image moves them the other way."""
+        positions = self.positions()[index]
+        if self.alignment is None:
+            return positions
+        return positions - self.alignment.shift[self.alignment.view[index]]
 
 
 def natural_units(parameters: Parameters) -> Parameters:
     """One number per leaf: the size of a change that matters, in which learning rates are given.
 
     Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
-    0.6 degrees), flux 1, background the mean amplitude of the probe.
+    0.6 degrees), flux 1, background the mean amplitude of the probe; density 1 e/A^3, absorption 0.05 of it, shifts of views 1
+    pixel, rotation and tilt 0.01.
     """
     peak = jnp.max(jnp.abs(parameters.probe.modes))
     units = {
         "probe.modes": peak,
         "probe.variations": peak,
         "positions.affine": 0.01,
+        "volume.absorption": 0.05,
+        "alignment.rotation": 0.01,
+        "alignment.tilt": 0.01,
         "background": jnp.sqrt(jnp.mean(jnp.abs(parameters.probe.modes) ** 2)),
     }
     return jax.tree_util.tree_map_with_path(

@@ -86,7 +86,7 @@ def objective(forward: Ptychography, noise=None) -> Objective:
 
 def predicted(forward: Ptychography, parameters: Parameters) -> np.ndarray:
     """All frames, as the model lays them out, one by one."""
-    canvas, shared = forward.prepare(parameters, jnp.asarray(0))
+    canvas, shared = forward.prepare(parameters, jnp.asarray(0), None)
     corners, frames = forward.frames(parameters, jnp.arange(parameters.flux.shape[0]), canvas)
     from jxrecon.kernels.patches import cut_all
 

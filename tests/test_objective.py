@@ -111,7 +111,7 @@ def test_the_sum_over_views_passes_its_factor_on():
     views = jnp.arange(3.0)
 
     def total(a):
-        return 5.0 * accumulate_views(lambda a, view, _: jnp.sum((a * view) ** 2), a, views, None)
+        return 5.0 * accumulate_views(lambda a, _, view, __: jnp.sum((a * view) ** 2), a, None, views, None)
 
     assert float(jax.grad(total)(jnp.asarray(2.0))) == pytest.approx(5 * 2 * 2 * 5)
 

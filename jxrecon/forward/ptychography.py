@@ -137,10 +137,17 @@ class Ptychography(AbstractForwardModel):
         extra = 2 * SHIFT_MARGIN if self._shifts_object else 0
         return v + extra, u + extra
 
-    def prepare(self, parameters: Parameters, view: Int[Array, ""]):
-        assert self.specimen is not None and self.optics is not None
-        specimen, optics = self.specimen[view], self.optics[view]
-        probe = parameters.probe
+    def develop(self, parameters: Parameters, view: Int[Array, " view"]):
+        return parameters, None
+
+    def prepare(self, parameters: Parameters, view: Int[Array, ""], own: None):
+        assert self.specimen is not None and parameters.object is not None
+        return parameters.object[self.specimen[view]], self.illumination(parameters, view)
+
+    def illumination(self, parameters: Parameters, view: Int[Array, ""]) -> Shared:
+        """What the frames of a view share beside the specimen."""
+        assert self.optics is not None
+        optics, probe = self.optics[view], parameters.probe
         modes = probe.modes[optics]
         variations = None if probe.variations is None else probe.variations[optics]
         if self.subpixel and self.regime == "far_field":
@@ -149,10 +156,10 @@ class Ptychography(AbstractForwardModel):
             variations = None if variations is None else jnp.fft.fft2(variations)
         background = parameters.background
         background = None if background is None else background**2
-        return parameters.object[specimen], Shared(modes, variations, background)
+        return Shared(modes, variations, background)
 
     def frames(self, parameters: Parameters, index: Int[Array, " frame"], canvas: Array):
-        position = parameters.positions()[index]
+        position = parameters.centres(index)
         corners, shift = split_position(position, canvas.shape[-2:], self.window)  # pyright: ignore[reportArgumentType]
         # In the far field the probe moves with the position; in the near field the object moves against it.
         # Made here and not in `predict`, where XLA would compute the exponentials anew for every pixel.

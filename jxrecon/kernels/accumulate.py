@@ -118,29 +118,33 @@ def accumulate(
     return total(canvas, shared, frames, corners, data, constants)
 
 
-def accumulate_views(loss: Loss, shared: Any, views: Any, constants: Any) -> Float[Array, ""]:
-    """Sum of `loss(shared, view, constants)` over the leading axis of `views`, one view in memory at a time.
+def accumulate_views(loss: Loss, shared: Any, own: Any, views: Any, constants: Any) -> Float[Array, ""]:
+    """Sum of `loss(shared, own, view, constants)` over the leading axis of `own` and `views`, one view in memory at a time.
 
-    Gradients flow to the inexact leaves of `shared` alone.
+    Gradients flow to the inexact leaves of `shared`, where they are summed, and of `own`, where each view has its part.
     """
     free, fixed = eqx.partition(shared, eqx.is_inexact_array)
 
-    def value(free, view, constants):
-        return loss(eqx.combine(free, fixed), view, constants)
+    def value(free, own, view, constants):
+        return loss(eqx.combine(free, fixed), own, view, constants)
 
     @jax.custom_vjp
-    def total(free, views, constants):
-        return jnp.sum(jax.lax.map(lambda view: value(free, view, constants), views))
+    def total(free, own, views, constants):
+        return jnp.sum(jax.lax.map(lambda xs: value(free, *xs, constants), (own, views)))
 
-    def forward(free, views, constants):
-        def body(carry, view):
-            return jax.tree.map(jnp.add, carry, jax.value_and_grad(value)(free, view, constants)), None
+    def forward(free, own, views, constants):
+        def body(carry, xs):
+            total, d_free = carry
+            here, (d_here, d_own) = jax.value_and_grad(value, argnums=(0, 1))(free, *xs, constants)
+            return (total + here, jax.tree.map(jnp.add, d_free, d_here)), d_own
 
         zero = jnp.zeros((), jnp.finfo(jax.tree.leaves(free)[0].dtype).dtype)
-        return jax.lax.scan(body, (zero, jax.tree.map(jnp.zeros_like, free)), views)[0]
+        (sum_, d_free), d_own = jax.lax.scan(body, (zero, jax.tree.map(jnp.zeros_like, free)), (own, views))
+        return sum_, (d_free, d_own)
 
     def backward(gradient, cotangent):
-        return jax.tree.map(lambda g: g * cotangent.astype(g.dtype), gradient), None, None
+        d_free, d_own = jax.tree.map(lambda g: g * cotangent.astype(g.dtype), gradient)
+        return d_free, d_own, None, None
 
     total.defvjp(forward, backward)
-    return total(free, views, constants)
+    return total(free, own, views, constants)

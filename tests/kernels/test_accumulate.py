@@ -69,19 +69,21 @@ def test_memory_grows_by_the_measured_frames_alone():
 def test_views_add_up_like_a_python_sum(float64):
     rng = np.random.default_rng(0)
     shared = {"a": jnp.asarray(rng.normal(size=5)), "count": jnp.asarray(3)}
-    views = jnp.asarray(rng.normal(size=(4, 5)))
+    views, own = jnp.asarray(rng.normal(size=(4, 5))), jnp.asarray(rng.normal(size=(4, 5)))
 
-    def one(shared, view, constant):
-        return constant * jnp.sum(jnp.sin(shared["a"] * view))
+    def one(shared, own, view, constant):
+        return constant * jnp.sum(jnp.sin(shared["a"] * view) * own**2)
 
-    def fast(a):
-        return accumulate_views(one, {**shared, "a": a}, views, jnp.asarray(2.0))
+    def fast(a, own):
+        return accumulate_views(one, {**shared, "a": a}, own, views, jnp.asarray(2.0))
 
-    def plain(a):
-        return sum(one({"a": a}, view, 2.0) for view in views)
+    def plain(a, own):
+        return sum(one({"a": a}, part, view, 2.0) for part, view in zip(own, views))
 
-    np.testing.assert_allclose(fast(shared["a"]), plain(shared["a"]), rtol=1e-14)
-    np.testing.assert_allclose(jax.grad(fast)(shared["a"]), jax.grad(plain)(shared["a"]), rtol=1e-13)
+    here = (shared["a"], own)
+    np.testing.assert_allclose(fast(*here), plain(*here), rtol=1e-14)
+    for found, expected in zip(jax.grad(fast, (0, 1))(*here), jax.grad(plain, (0, 1))(*here)):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("frames", [1, 5, 7])

@@ -1,0 +1,155 @@
+"""Diffraction patterns of a specimen in three dimensions that is turned between scans: ptychographic tomography in one model.
+
+View t, at the angle theta_t, sees the transmission of the projected volume, and frame j of it what `ptychography` says:
+
+    p_t(v, u) = int n_e dl  along the beam,  u = x cos theta_t + y sin theta_t,  v = z
+    T_t = exp( -r_e lambda (i f1/Z + f2/Z) p_t )          electron density n_e, and n = 1 - delta + i beta
+    I_tj = s_tj ( sum_m | D[ P_m(r) T_t(r + r_tj - a_t) ] |^2 + background^2 )
+
+a_t is the shift of the projection (alignment), which moves the probe's place over it and interpolates nothing. A second volume may
+say the absorption; else the material's f2/f1 ties it to the density. The volume enters as itself and not through wrapped phases, so
+that a phase of many times 2 pi needs no unwrapping. Far and near field alike.
+
+The modes of the probe are shared by all views, or vary slowly with the view's number: with K sets of modes
+(axis `optics`) view t takes the linear interpolation between the two nearest of K equidistant knots.
+
+Guizar-Sicairos et al., Opt. Express 19, 21345 (2011), doi 10.1364/OE.19.021345 (phase tomography from ptychography);
+Gursoy, Opt. Lett. 42, 3169 (2017), doi 10.1364/OL.42.003169 (direct coupling).
+"""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float, Int
+
+from ..geometry import Geometry
+from ..kernels.ray_transform import project
+from ..measurement import Measurement
+from ..objective import AbstractForwardModel
+from ..parameters import Parameters, Probe
+from .material import Material
+from .ptychography import Ptychography
+
+MARGIN = 32  # pixels of a projection beyond the windows of the nominal positions, both sides together: room for alignments
+
+
+def canvas_shape(measurement: Measurement, geometry: Geometry) -> tuple[int, int]:
+    """Shape (y, x) of a projection that holds the window of every frame wherever the alignment may move it; even numbers."""
+    reach = 2 * abs(measurement.positions_px).max(axis=0)
+    y, x = (int(r) + 1 + n + MARGIN for r, n in zip(reach, geometry.probe_shape, strict=True))
+    return y + y % 2, x + x % 2
+
+
+def projections(
+    parameters: Parameters, view: Int[Array, " view"], width: int
+) -> Float[Array, "view u z two"]:
+    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on pixel width//2."""
+    volume, alignment = parameters.volume, parameters.alignment
+    assert volume is not None and alignment is not None
+    absorption = volume.absorbing_density()
+    both = [volume.electron_density()] + ([] if absorption is None else [absorption])
+    stacked = both[0] if len(both) == 1 else jnp.concatenate(both, axis=-1)
+    angle = (alignment.angle + alignment.rotation)[view]
+    axis = jnp.full(angle.shape, width // 2 - (width - 1) / 2, angle.dtype)
+    found = project(stacked, angle, axis, width=width)
+    return found.reshape(*found.shape[:2], len(both), -1).swapaxes(2, 3)
+
+
+def on_canvas(projection: Float[Array, "u z two"], rows: int) -> Float[Array, "two v u"]:
+    """Projections as images of `rows` rows, voxel z//2 on row rows//2, with air above and below."""
+    images = projection.transpose(2, 1, 0)
+    z = images.shape[1]
+    if z > rows:
+        first = z // 2 - rows // 2
+        return images[:, first : first + rows]
+    before = rows // 2 - z // 2
+    return jnp.pad(images, ((0, 0), (before, rows - z - before), (0, 0)))
+
+
+def transmission(images: Float[Array, "two v u"], phase: float, absorption: float) -> Complex[Array, "v u"]:
+    """exp(-(i phase + absorption) p), `phase` and `absorption` per e/A^3 and pixel; a second image is the absorption's own."""
+    turned = phase * images[0]
+    absorbed = absorption * images[0] if images.shape[0] == 1 else phase * images[1]
+    return jnp.exp(jax.lax.complex(-absorbed, -turned))
+
+
+def probe_of_view(probe: Probe, view: Int[Array, ""], count: int) -> Probe:
+    """The illumination of one of `count` views, with a single set of modes: linear between the knots."""
+    knots = probe.modes.shape[0]
+    if knots == 1:
+        return probe
+    place = view * ((knots - 1) / max(count - 1, 1))
+    below = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, knots - 2)
+    part = (place - below).astype(probe.modes.real.dtype)
+
+    def between(modes):
+        return None if modes is None else ((1 - part) * modes[below] + part * modes[below + 1])[None]
+
+    return Probe(between(probe.modes), between(probe.variations), probe.weights)
+
+
+class Ptychotomography(AbstractForwardModel):
+    """The model above for one set-up.
+
+    material: what ties phase (and absorption) to electron density. frame: how a single frame is predicted; its `group` holds.
+    canvas: shape of a projection. The other fields are filled in by `bind`.
+    """
+
+    material: Material = Material()
+    frame: Ptychography = Ptychography()
+    group: int | None = None
+    canvas: tuple[int, int] | None = None
+    views: int = 1
+    phase: float = 0.0
+    absorption: float = 0.0
+
+    def bind(self, geometry: Geometry, measurement: Measurement) -> "Ptychotomography":
+        frame = self.frame.bind(geometry, measurement)
+        one = dataclasses.replace(frame, optics=jnp.zeros_like(frame.optics))
+        pixel = geometry.pixel_size_m[0]
+        energy = geometry.energy_keV
+        phase = pixel * self.material.phase_per_density(energy)
+        return dataclasses.replace(
+            self,
+            frame=one,
+            group=self.group or self.frame.group or suitable_group(geometry),
+            canvas=self.canvas or canvas_shape(measurement, geometry),
+            views=len(measurement.specimen),
+            phase=phase,
+            absorption=phase * self.material.f2_per_electron(energy) / self.material.f1_per_electron(energy),
+        )
+
+    @property
+    def geometry(self) -> Geometry | None:
+        return self.frame.geometry
+
+    @property
+    def window(self) -> tuple[int, int]:
+        return self.frame.window
+
+    def develop(self, parameters: Parameters, view: Int[Array, " view"]):
+        assert self.canvas is not None
+        found = projections(parameters, view, self.canvas[1])
+        return dataclasses.replace(parameters, volume=None), found
+
+    def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Float[Array, "u z two"]):
+        assert self.canvas is not None
+        image = transmission(on_canvas(own, self.canvas[0]), self.phase, self.absorption)
+        here = eqx.tree_at(lambda p: p.probe, parameters, probe_of_view(parameters.probe, view, self.views))
+        return image, self.frame.illumination(here, view)
+
+    def frames(self, parameters: Parameters, index: Int[Array, " frame"], canvas: Array):
+        return self.frame.frames(parameters, index, canvas)
+
+    def predict(self, patch, shared, frame):
+        return self.frame.predict(patch, shared, frame)
+
+
+def suitable_group(geometry: Geometry) -> int:
+    """Frames computed at once: on a CPU as many as stay in its cache, where small frames alone would mostly wait."""
+    if jax.default_backend() != "cpu":
+        return 64
+    v, u = geometry.probe_shape
+    return max(1, 8192 // (v * u))
