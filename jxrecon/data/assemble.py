@@ -5,6 +5,7 @@ takes the outer part of the probe's field away.
 """
 
 import dataclasses
+import logging
 import math
 
 import numpy as np
@@ -12,15 +13,16 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..geometry import Geometry
-from ..measurement import Measurement, single_view
+from ..measurement import Measurement
 from .detector import beam_centre, hot_pixels, orient
 from .images import load_image
 from .instrument import Instrument, set_up
 from .preprocess import Pipeline, Preprocess, PreprocessedFrames, empty_frames, oriented, place
 from .resample import recentre_object, resample_far, resample_near
-from .scan import Scan, check_count, check_mask
+from .scan import Scan, Views, check_count, check_mask, one_view
 from .survey import Survey, survey
 
+_log = logging.getLogger(__name__)
 MAX_EXTENT_PX = 100_000
 LEAST_EXTENT_PX = 0.1  # below it there is no scan
 MOST_APART = 4  # frames between neighbours: no overlap by far
@@ -41,8 +43,9 @@ def assemble(
     metres = scan.position_unit == "m"
     unit = np.asarray(geometry.pixel_size_m) / (1.0 if metres else np.asarray(raw_geometry.pixel_size_m))
     positions = _convention(scan.positions[frames.selection], preprocess) / unit
-    _check_extent(positions, geometry, source)
-    origin = (positions.max(0) + positions.min(0)) / 2 if centred else np.zeros(2)
+    views = (scan.views or one_view(scan.frames.shape[0])).chosen(frames.selection)
+    _check_extent(positions, views, geometry, source)
+    origin = _origin(positions, scan.views, geometry, source) if centred else np.zeros(2)
     guess, origin = _guess(scan, preprocess, origin, positions, geometry)
     if scan.rescale_probe and "probe" in guess:
         guess["probe"] = guess["probe"] * np.sqrt(seen.totals.mean() / np.sum(np.abs(guess["probe"]) ** 2))
@@ -59,10 +62,23 @@ def assemble(
         "mean_counts": float(seen.totals.mean()),
         "position_origin_px": [float(x) for x in origin],
     }
-    measurement = single_view(
-        frames, positions - origin, mask=frames.mask, source=source, metadata=metadata, **guess
+    described = {"mask": frames.mask, "source": source, "metadata": metadata}
+    return geometry, Measurement(frames, positions - origin, **described, **vars(views), **guess)
+
+
+def _origin(positions: np.ndarray, views: Views | None, geometry: Geometry, source: str) -> np.ndarray:
+    """What becomes position (0, 0): the scan's middle; in a series the file's own origin, which is the rotation axis, where
+    the scan comes near it."""
+    middle, extent = (positions.max(0) + positions.min(0)) / 2, np.ptp(positions, axis=0)
+    if views is None:
+        return middle
+    if (np.abs(middle) <= extent / 2 + np.asarray(geometry.probe_shape)).all():
+        return np.zeros(2)
+    v, u = middle
+    _log.warning(
+        "%s: the positions are about (%.4g, %.4g) px, not about 0; this was subtracted.", source, v, u
     )
-    return geometry, measurement
+    return middle
 
 
 def _numbers(scan: Scan, preprocess: Preprocess, source: str) -> np.ndarray:
@@ -157,14 +173,15 @@ def _convention(positions: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     return positions * np.asarray(sign, np.float64)
 
 
-def _check_extent(positions: np.ndarray, geometry: Geometry, source: str) -> None:
+def _check_extent(positions: np.ndarray, views: Views, geometry: Geometry, source: str) -> None:
     extent = np.ptp(positions, axis=0)
     if extent.max() > MAX_EXTENT_PX:
         raise InputError(
             f"{source}: the positions extend over {extent.max():.3g} object pixels of {min(geometry.pixel_size_m):.3g} m; "
             "is a length of the instrument or the unit of the positions wrong?"
         )
-    _check_overlap(positions, geometry, source)
+    for number in range(len(views.angle_deg)):
+        _check_overlap(positions[views.view == number], geometry, source)
     near, cone = geometry.regime == "near_field", geometry.focus_to_sample_m is not None
     if near and not cone and len(positions) > 1 and extent.max() < 4:
         raise InputError(

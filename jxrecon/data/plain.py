@@ -3,7 +3,8 @@
 intensity (scan, v, u) counts, zero frequency at the centre; positions_px (scan, 2) probe centres (y, x) in object pixels;
 optionally probe (mode, v, u) complex with sum |probe|^2 = mean counts of a frame, mask (v, u) with True = good; scalars
 wavelength_m, distance_m, detector_pixel_m (pixel_size_m follows from them); optionally regime ("far_field", "near_field"),
-focus_to_sample_m, margin, oversampling. object_true and probe_true of simulated sets are never given to a reconstruction.
+focus_to_sample_m, margin, oversampling; several views in one file, see `plain_views`. object_true and probe_true of simulated
+sets are never given to a reconstruction.
 """
 
 import zipfile
@@ -16,13 +17,15 @@ from .frames import DatasetFrames, MemoryFrames
 from .hazards import GIB, Limits, naming, regular_file
 from .hdf5 import COMPLEX, GuardedFile
 from .instrument import FileGeometry, Instrument
+from .plain_views import NAMES as OF_VIEWS
+from .plain_views import views_of
 from .preprocess import Preprocess
 from .reader import AbstractReader
 from .scan import Scan, check_mask, check_positions, check_probe
 
 SCALARS = ("wavelength_m", "distance_m", "detector_pixel_m", "focus_to_sample_m")
 COUNTS = ("margin", "oversampling")
-NAMES = ("intensity", "positions_px", "probe", "mask", "regime", *SCALARS, *COUNTS)
+NAMES = ("intensity", "positions_px", "probe", "mask", "regime", *SCALARS, *COUNTS, *OF_VIEWS)
 
 
 def is_npz(path: str) -> bool:
@@ -124,13 +127,18 @@ class Plain(AbstractReader):
         regular_file(where)
         if is_npz(where):
             found = read_npz(where, self.access.limits())
-            frames = MemoryFrames(_real(found["intensity"], f"{where}:/intensity"), f"{where}:/intensity")
+            intensity = _real(found["intensity"], f"{where}:/intensity")
+            leading = intensity.shape[:-2]
+            flat = intensity.reshape(-1, *intensity.shape[2:]) if intensity.ndim == 4 else intensity
+            frames = MemoryFrames(flat, f"{where}:/intensity")
         else:
             file = self.access.open(where)
-            frames = DatasetFrames(file.dataset("intensity"))
+            dataset = file.dataset("intensity")
+            frames, leading = DatasetFrames(dataset), dataset.shape[:-2]
             found = _from_hdf5(file)
         shape = frames.shape[1:]
-        positions = check_positions(found["positions_px"], f"{where}:/positions_px", "px")
+        positions, views = views_of(found, leading, frames, where)
+        positions = check_positions(positions, f"{where}:/positions_px", "px")
         probe, mask = found.get("probe"), found.get("mask")
         return Scan(
             format="plain",
@@ -141,6 +149,7 @@ class Plain(AbstractReader):
             geometry=_geometry(found, where),
             mask=None if mask is None else check_mask(mask != 0, shape, f"{where}:/mask"),
             probe=None if probe is None else check_probe(probe, shape, f"{where}:/probe"),
+            views=views,
         )
 
 

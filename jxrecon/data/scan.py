@@ -14,6 +14,44 @@ MAX_EXTENT_M = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
+class Views:
+    """The views of a series in one file; positions of it count from the rotation axis, and keep that origin.
+
+    view                (scan,) the view of each frame
+    angle_deg           (view,)
+    specimen, optics    (view,) which object and which probe each view sees
+    """
+
+    view: np.ndarray
+    angle_deg: np.ndarray
+    specimen: np.ndarray
+    optics: np.ndarray
+
+    def chosen(self, frames: np.ndarray) -> "Views":
+        """Of some of the frames; views of which no frame is left are gone, and the others keep their angles."""
+        kept, view = np.unique(self.view[frames], return_inverse=True)
+        return Views(
+            view.astype(np.int32),
+            self.angle_deg[kept],
+            self.specimen[kept].astype(np.int32),
+            self.optics[kept],
+        ).numbered()
+
+    def numbered(self) -> "Views":
+        """With specimens and optics counted from 0 without gaps."""
+        specimen, optics = (
+            np.unique(n, return_inverse=True)[1].astype(np.int32) for n in (self.specimen, self.optics)
+        )
+        return dataclasses.replace(self, specimen=specimen, optics=optics)
+
+
+def one_view(count: int, angle_deg: float = 0.0) -> Views:
+    """All frames in one view."""
+    none = np.zeros(1, np.int32)
+    return Views(np.zeros(count, np.int32), np.array([angle_deg], np.float64), none, none)
+
+
+@dataclasses.dataclass(frozen=True)
 class Scan:
     """One scan as the file holds it.
 
@@ -30,6 +68,7 @@ class Scan:
                         the object lies under the middle of the scan
     names               datasets of the frames and of the positions, for messages
     rescale_probe       the probe's scale is the program's own: bring sum |probe|^2 to the mean counts of a frame
+    views               the views of the frames, where the file holds several or says the angle of its one
     metadata            what else the file says, plain values
     """
 
@@ -45,6 +84,7 @@ class Scan:
     object: np.ndarray | None = None
     object_centre: Point | None = None
     rescale_probe: bool = False
+    views: Views | None = None
     names: tuple[str, str] = ("frames", "positions")
     metadata: dict = dataclasses.field(default_factory=dict)
 

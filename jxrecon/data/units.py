@@ -3,6 +3,9 @@
 E = h c / lambda, with h c = 1.98644586e-25 J m = 1.23984198e-9 keV m (CODATA 2018, exact).
 """
 
+import math
+from typing import Literal
+
 from ..errors import InputError
 from ..geometry import HC_KEV_M
 
@@ -51,6 +54,16 @@ def metres(unit: str, where: str) -> float:
 def kilo_electron_volts(unit: str, where: str) -> float:
     """Energy of one `unit`."""
     return _factor(_ENERGY_KEV, unit, where)
+
+
+def degrees(unit: str, where: str) -> tuple[Literal["deg", "rad"], float]:
+    """(unit, degrees of one of it)."""
+    name = unit.strip().lower().replace("\u00b0", "deg")
+    if name in ("deg", "degs", "degree", "degrees"):
+        return "deg", 1.0
+    if name in ("rad", "rads", "radian", "radians"):
+        return "rad", 180 / math.pi
+    raise InputError(f"{where}: unknown unit of angles `{unit}`; known are deg, degree, rad, radian.")
 
 
 def wavelength_of_keV(energy_keV: float) -> float:

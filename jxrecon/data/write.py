@@ -16,6 +16,7 @@ from ..geometry import Geometry
 from ..measurement import Measurement
 from ..storage import reserved_hdf5
 from .frames import blocks
+from .plain import NAMES as LAYOUT
 from .stored import Compression, frame_bytes, look, write_frames
 
 SUFFIXES = (".h5", ".hdf5", ".npz")
@@ -42,6 +43,20 @@ def plain_arrays(geometry: Geometry, measurement: Measurement) -> dict[str, Any]
         found["probe"] = measurement.probe
     if not measurement.mask.all():
         found["mask"] = measurement.mask
+    return found | _of_views(measurement)
+
+
+def _of_views(measurement: Measurement) -> dict[str, Any]:
+    """What a series needs beside its frames; nothing for a single view at angle 0."""
+    if len(measurement.angle_deg) == 1 and measurement.angle_deg[0] == 0:
+        return {}
+    found: dict[str, Any] = {"angle_deg": np.asarray(measurement.angle_deg, np.float64)}
+    if len(measurement.angle_deg) > 1:
+        found["view"] = np.asarray(measurement.view, np.int32)
+    if (measurement.specimen != np.arange(len(measurement.specimen))).any():
+        found["specimen"] = np.asarray(measurement.specimen, np.int32)
+    if np.any(measurement.optics):
+        found["optics"] = np.asarray(measurement.optics, np.int32)
     return found
 
 
@@ -71,6 +86,24 @@ def write_plain(
         write_frames(file, "intensity", measurement.frames, dtype, compression)
         for name, value in arrays.items():
             file[name] = value
+
+
+def write_tilt_series(
+    path: str | os.PathLike,
+    geometry: Geometry,
+    measurement: Measurement,
+    *,
+    compression: Compression = "bitshuffle",
+    **truth: Any,
+) -> None:
+    """Writes a series of views in the plain layout, frames by frames (see `plain_views`); arguments and errors as `write_plain`.
+
+    `truth`: arrays of a simulation (`volume_true`, `probe_true`, ...), which no reader gives to a reconstruction.
+    """
+    taken = sorted(set(truth) & set(LAYOUT))
+    if taken:
+        raise ValueError(f"`{taken[0]}` is a name of the layout; call the truth `{taken[0]}_true`.")
+    write_plain(path, geometry, measurement, compression=compression, **truth)
 
 
 def _write_npz(path: str, measurement: Measurement, arrays: dict[str, Any]) -> None:
