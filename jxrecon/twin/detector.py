@@ -46,11 +46,11 @@ class PhotonCounter(eqx.Module):
 
     def count(
         self,
-        expected: Float[np.ndarray, "v u"],
+        expected: Float[np.ndarray, "*frame v u"],
         mask: Bool[np.ndarray, "v u"],
         rng: np.random.Generator,
-    ) -> Float[np.ndarray, "v u"]:
-        """One exposure."""
+    ) -> Float[np.ndarray, "*frame v u"]:
+        """One exposure, or several."""
         counts = expected + self.background
         if self.poisson:
             counts = rng.poisson(counts).astype(float)

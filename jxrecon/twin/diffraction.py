@@ -11,9 +11,9 @@ P_m fine modes, T transmission, F = (p/2)^2 / (lambda z), f in cycles per fine p
 """
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Num
 
-from ..forward.optics import axes, cropped, propagated
+from ..forward.optics import axes, propagated
 
 FINER = 2
 
@@ -31,26 +31,35 @@ def fine_axes(
 
 
 def far_field_pattern(
-    exit_waves: Complex[np.ndarray, "mode fine_v fine_u"], shape: tuple[int, int]
-) -> Float[np.ndarray, "v u"]:
+    exit_waves: Complex[np.ndarray, "*frame mode fine_v fine_u"], shape: tuple[int, int]
+) -> Float[np.ndarray, "*frame v u"]:
     """Intensity on a detector of `shape`, beam at its centre pixel n//2."""
     spectrum = np.fft.fft2(exit_waves, norm="ortho")
-    pattern = np.fft.fftshift(np.sum(np.abs(spectrum) ** 2, axis=0))
-    return cropped(pattern, shape)
+    power = np.sum(spectrum.real**2 + spectrum.imag**2, axis=-3)
+    return middle(np.fft.fftshift(power, (-2, -1)), shape)
 
 
 def near_field_pattern(
-    exit_waves: Complex[np.ndarray, "mode fine_v fine_u"],
+    exit_waves: Complex[np.ndarray, "*frame mode fine_v fine_u"],
     shape: tuple[int, int],
     pixel_size_m: tuple[float, float],
     wavelength_m: float,
     distance_m: float,
-) -> Float[np.ndarray, "v u"]:
+) -> Float[np.ndarray, "*frame v u"]:
     """Intensity on a detector of `shape` pixels, `pixel_size_m` wide at the specimen, after the effective distance."""
     fine = fine_pixel(pixel_size_m)
-    waves = np.stack([propagated(wave, fine, wavelength_m, distance_m) for wave in exit_waves])
-    pattern = np.sum(np.abs(waves) ** 2, axis=0)
-    return cropped(gathered(gathered(pattern, 0), 1)[::FINER, ::FINER], shape)
+    *frame, modes, v, u = exit_waves.shape
+    waves = np.stack(
+        [propagated(wave, fine, wavelength_m, distance_m) for wave in exit_waves.reshape(-1, v, u)]
+    )
+    power = np.sum(np.abs(waves.reshape(*frame, modes, v, u)) ** 2, axis=-3)
+    return middle(gathered(gathered(power, -2), -1)[..., ::FINER, ::FINER], shape)
+
+
+def middle(field: Num[np.ndarray, "*frame _ _"], shape: tuple[int, int]) -> Num[np.ndarray, "*frame _ _"]:
+    """The middle of fields: pixel N//2 comes to n//2."""
+    v, u = (big // 2 - n // 2 for big, n in zip(field.shape[-2:], shape, strict=True))
+    return field[..., v : v + shape[0], u : u + shape[1]]
 
 
 def gathered(samples: np.ndarray, axis: int) -> np.ndarray:
@@ -65,9 +74,7 @@ def band_limited(
 
     Values, not power: sum |.|^2 falls to a quarter.
     """
-    shape = tuple(n // FINER for n in field.shape[-2:])
+    shape = (field.shape[-2] // FINER, field.shape[-1] // FINER)
     spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(field, (-2, -1))), (-2, -1))
-    v, u = (big // 2 - n // 2 for big, n in zip(field.shape[-2:], shape, strict=True))
-    inner = spectrum[..., v : v + shape[0], u : u + shape[1]]
-    coarse = np.fft.ifft2(np.fft.ifftshift(inner, (-2, -1))) / FINER**2
+    coarse = np.fft.ifft2(np.fft.ifftshift(middle(spectrum, shape), (-2, -1))) / FINER**2
     return np.fft.fftshift(coarse, (-2, -1))

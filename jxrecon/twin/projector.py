@@ -61,7 +61,7 @@ def project_columns(
 ) -> Float[np.ndarray, "several v u"]:
     """What `columns` made of volumes with `height` rows, projected."""
     found = matrix.astype(flat.dtype) @ flat
-    return found.T.reshape(-1, height, matrix.shape[0])
+    return found.T.reshape(-1, height, found.shape[0])
 
 
 def project(

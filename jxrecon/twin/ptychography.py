@@ -15,18 +15,17 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from ..data.write import write_plain
-from ..forward.optics import incoherent_modes, with_power
 from ..geometry import HC_KEV_M, Geometry
 from ..measurement import ArrayFrames, single_view
+from .beam import expected_counts, guessed_modes, on_coarse_grid, true_modes
 from .detector import NOT_MEASURED, PhotonCounter
-from .diffraction import FINER, band_limited, far_field_pattern, fine_axes, near_field_pattern
+from .diffraction import band_limited, fine_axes
 from .illumination import AbstractIllumination, ZonePlate
 from .layered_particle import LayeredParticle
 from .scan import AbstractScan, FermatSpiral
 from .specimen import AbstractSpecimen, Transmission
 
 OBJECT_MARGIN = 16  # object pixels beyond the scanned windows, both sides together
-HIGHER_MODE_GUESS = 0.05  # share of the power that a first guess gives to each mode but the first
 
 
 class SimulatedPtychography(eqx.Module):
@@ -80,55 +79,24 @@ class SimulatedPtychography(eqx.Module):
         nominal = self.scan.positions(place)
         positions = nominal + self.position_jitter * place.standard_normal(nominal.shape)
         flux = shot_intensities(shot, len(nominal), self.flux_fluctuation)
-        modes = self.fine_modes(geometry)
+        modes = true_modes(self.illumination, geometry, self.powers, self.photons)
         mask = self.detector.mask(self.frame_shape, sensor)
         frames = np.empty((len(nominal), *self.frame_shape), np.float32)
         for j, (position, intensity) in enumerate(zip(positions, flux, strict=True)):
             y, x = fine_axes(geometry.probe_shape, geometry.pixel_size_m, position)
-            expected = intensity * self.pattern(geometry, modes * transmission(y, x))
+            expected = intensity * expected_counts(geometry, modes * transmission(y, x))
             frames[j] = self.detector.count(expected, mask, noise)
         measured = {"intensity": self._stored(frames), "positions_px": nominal, "mask": mask}
-        measured["probe"] = self.guess(
-            geometry, float(np.where(frames == NOT_MEASURED, 0, frames).sum(axis=(1, 2)).mean())
-        )
-        true_probe = FINER * band_limited(modes)
+        counts = float(np.where(frames == NOT_MEASURED, 0, frames).sum(axis=(1, 2)).mean())
+        misjudged = self.illumination.misjudged(self.defocus_error)
+        measured["probe"] = guessed_modes(misjudged, geometry, self.powers, counts)
         truth = {
             "object_true": object_on_grid(transmission, geometry, nominal).astype(np.complex64),
-            "probe_true": _frame_of(true_probe, self.frame_shape).astype(np.complex64),
+            "probe_true": on_coarse_grid(modes, geometry),
             "positions_true": positions,
             "flux_true": flux,
         }
         return measured | truth | self._scalars(geometry)
-
-    def pattern(
-        self, geometry: Geometry, exit_waves: Complex[np.ndarray, "mode fine_v fine_u"]
-    ) -> Float[np.ndarray, "v u"]:
-        """Expected counts of a frame without background."""
-        if geometry.regime == "far_field":
-            return far_field_pattern(exit_waves, geometry.frame_shape)
-        effective = geometry.distance_m / geometry.magnification
-        return near_field_pattern(
-            exit_waves, geometry.frame_shape, geometry.pixel_size_m, geometry.wavelength_m, effective
-        )
-
-    def fine_modes(self, geometry: Geometry) -> Complex[np.ndarray, "mode fine_v fine_u"]:
-        """True probe on the fine grid, in square roots of photons of the empty beam's frame."""
-        modes = incoherent_modes(self._probe(self.illumination, geometry, FINER), self.powers)
-        return modes * np.sqrt(self.photons / self.pattern(geometry, modes).sum())
-
-    def guess(self, geometry: Geometry, counts: float) -> Complex[np.ndarray, "mode v u"]:
-        """What is known of the probe beforehand: the optics with a wrong defocus and the mean counts of a frame."""
-        probe = self._probe(self.illumination.misjudged(self.defocus_error), geometry, 1)
-        higher = len(self.powers) - 1
-        shares = (1 - HIGHER_MODE_GUESS * higher, *[HIGHER_MODE_GUESS] * higher)
-        modes = incoherent_modes(_frame_of(probe[None], self.frame_shape)[0], shares)
-        return with_power(modes, counts).astype(np.complex64)
-
-    def _probe(self, illumination, geometry, finer):
-        shape = tuple(finer * n for n in geometry.probe_shape)
-        return illumination.probe(
-            shape, tuple(p / finer for p in geometry.pixel_size_m), geometry.wavelength_m
-        )
 
     def _stored(self, frames):
         return frames.astype(np.int32) if self.detector.poisson else frames
@@ -180,8 +148,3 @@ def object_on_grid(
     shape = object_shape(positions, geometry.probe_shape)
     y, x = fine_axes(shape, geometry.pixel_size_m, np.zeros(2))
     return band_limited(transmission(y, x))
-
-
-def _frame_of(modes, shape):
-    v, u = (big // 2 - n // 2 for big, n in zip(modes.shape[-2:], shape, strict=True))
-    return modes[..., v : v + shape[0], u : u + shape[1]]
