@@ -11,7 +11,8 @@ class Access(eqx.Module):
 
     max_gib: declared size of a dataset read in blocks; max_array_gib: of one read at once. max_expansion: declared bytes per
     stored byte, above which a file counts as a decompression bomb. locking: False where the file system has no locks (NFS,
-    Lustre), None for HDF5's default. allow: further directories in which linked files may lie.
+    Lustre), None for HDF5's default. allow: further directories in which linked files may lie. cache_mib: decompressed chunks
+    that are kept of each dataset.
     """
 
     max_gib: float = eqx.field(converter=float, default=1024.0)
@@ -19,9 +20,11 @@ class Access(eqx.Module):
     max_expansion: float = eqx.field(converter=float, default=500.0)
     locking: bool | None = None
     allow: tuple[str, ...] = eqx.field(converter=tuple, default=())
+    cache_mib: float = eqx.field(converter=float, default=16.0)
 
     def limits(self) -> Limits:
-        return Limits(self.max_gib, self.max_array_gib, self.max_expansion, self.locking, self.allow)
+        cache = int(self.cache_mib * 2**20)
+        return Limits(self.max_gib, self.max_array_gib, self.max_expansion, self.locking, self.allow, cache)
 
     def open(self, path: str) -> GuardedFile:
         return open_hdf5(path, self.limits())

@@ -45,7 +45,7 @@ def assemble(
     positions = _convention(scan.positions[frames.selection], preprocess) / unit
     views = (scan.views or one_view(scan.frames.shape[0])).chosen(frames.selection)
     _check_extent(positions, views, geometry, source)
-    origin = _origin(positions, scan.views, geometry, source) if centred else np.zeros(2)
+    origin = origin_of(positions, scan.views is not None, geometry, source) if centred else np.zeros(2)
     guess, origin = _guess(scan, preprocess, origin, positions, geometry)
     if scan.rescale_probe and "probe" in guess:
         guess["probe"] = guess["probe"] * np.sqrt(seen.totals.mean() / np.sum(np.abs(guess["probe"]) ** 2))
@@ -66,18 +66,16 @@ def assemble(
     return geometry, Measurement(frames, positions - origin, **described, **vars(views), **guess)
 
 
-def _origin(positions: np.ndarray, views: Views | None, geometry: Geometry, source: str) -> np.ndarray:
-    """What becomes position (0, 0): the scan's middle; in a series the file's own origin, which is the rotation axis, where
-    the scan comes near it."""
+def origin_of(positions: np.ndarray, of_axis: bool, geometry: Geometry, source: str) -> np.ndarray:
+    """What becomes position (0, 0): the scan's middle; where the file counts from the rotation axis (`of_axis`), its own
+    origin, unless the scan is far from it."""
     middle, extent = (positions.max(0) + positions.min(0)) / 2, np.ptp(positions, axis=0)
-    if views is None:
+    if not of_axis:
         return middle
     if (np.abs(middle) <= extent / 2 + np.asarray(geometry.probe_shape)).all():
         return np.zeros(2)
-    v, u = middle
-    _log.warning(
-        "%s: the positions are about (%.4g, %.4g) px, not about 0; this was subtracted.", source, v, u
-    )
+    y, x = middle
+    _log.warning("%s: the positions are about (%.4g, %.4g) px and not about 0; subtracted.", source, y, x)
     return middle
 
 

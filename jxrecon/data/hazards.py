@@ -28,7 +28,7 @@ class Limits:
 
     max_gib: declared size of a dataset that is read in blocks; max_array_gib: of one that is read at once. max_expansion:
     declared bytes per stored byte. locking: HDF5 file locks (False on network file systems that have none). allow: further
-    directories in which linked files may lie, beside that of the file itself.
+    directories in which linked files may lie, beside that of the file itself. cache_bytes: HDF5's cache of each dataset's chunks.
     """
 
     max_gib: float = 1024.0
@@ -36,6 +36,7 @@ class Limits:
     max_expansion: float = 500.0
     locking: bool | None = None
     allow: tuple[str, ...] = ()
+    cache_bytes: int = 2**24
 
 
 class Refused(Exception):

@@ -5,8 +5,10 @@ is judged by `hazards` before it is read; and every failure is one line that beg
 """
 
 import contextlib
+import contextvars
 import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -32,6 +34,7 @@ MAX_LISTED = 2000
 
 # Importing hdf5plugin registers the filters that detectors use (bitshuffle, LZ4, Zstandard, Blosc).
 FILTERS = hdf5plugin.FILTERS
+_record: contextvars.ContextVar[list["GuardedFile"] | None] = contextvars.ContextVar("record", default=None)
 
 
 class GuardedFile:
@@ -50,11 +53,13 @@ class GuardedFile:
         options = {} if limits.locking is None else {"locking": limits.locking}
         with naming(self.path):
             try:
-                self._h5 = h5py.File(path, "r", rdcc_nbytes=2**24, **options)
+                self._h5 = h5py.File(path, "r", rdcc_nbytes=limits.cache_bytes, **options)
             except BlockingIOError:
                 raise Refused(
                     "is locked by a program that writes it (`data.access.locking=false` reads it anyway)"
                 ) from None
+        if (record := _record.get()) is not None:
+            record.append(self)
 
     def __enter__(self) -> "GuardedFile":
         return self
@@ -227,6 +232,17 @@ class GuardedFile:
             if found
             else "; the file holds no dataset"
         )
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[list[GuardedFile]]:
+    """The files that are opened inside the block, for whoever has to close them after the reader's last use."""
+    files: list[GuardedFile] = []
+    token = _record.set(files)
+    try:
+        yield files
+    finally:
+        _record.reset(token)
 
 
 def open_hdf5(path: str | os.PathLike, limits: Limits | None = None) -> GuardedFile:

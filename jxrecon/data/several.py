@@ -1,4 +1,4 @@
-"""Several scans in one reconstruction, that share the object, the probe, or both: one view for each scan."""
+"""Several scans in one reconstruction, that share the object, the probe, or both: a view for each scan, or the views of each."""
 
 import os
 from typing import Literal
@@ -16,6 +16,8 @@ from .instrument import Instrument
 from .preprocess import Preprocess
 from .reader import AbstractReader
 from .scan import Scan
+
+Origin = Literal["common", "own", "kept"]
 
 
 class ConcatenatedFrames:
@@ -55,27 +57,40 @@ def check_alike(geometries: list[Geometry], names: list[str]) -> None:
             )
 
 
-def join(parts: list[Measurement], share: str, source: str) -> Measurement:
-    """One measurement of as many views as parts; with a shared object, positions keep their common origin."""
-    if share in ("object", "both"):
-        everything = np.concatenate([part.positions_px for part in parts])
-        middle = (everything.max(0) + everything.min(0)) / 2
-        positions = everything - middle
-    else:
-        positions = np.concatenate(
-            [p.positions_px - (p.positions_px.max(0) + p.positions_px.min(0)) / 2 for p in parts]
-        )
-    number = np.arange(len(parts), dtype=np.int32)
-    common = np.zeros(len(parts), np.int32)
+def _numbered(parts: list[np.ndarray], shared: bool) -> np.ndarray:
+    """Numbers of objects (or probes) of all views: those of the parts, one after the other unless the parts share them."""
+    starts = np.cumsum([0, *(0 if shared else part.max() + 1 for part in parts[:-1])])
+    return np.concatenate([part + start for part, start in zip(parts, starts, strict=True)]).astype(np.int32)
+
+
+def _placed(parts: list[Measurement], origin: Origin) -> np.ndarray:
+    """Positions of all parts, from the middle of them all ("common"), of each part ("own"), or as they are ("kept")."""
+    if origin == "own":
+        return np.concatenate([p.positions_px - _middle(p.positions_px) for p in parts])
+    everything = np.concatenate([part.positions_px for part in parts])
+    return everything - (_middle(everything) if origin == "common" else 0)
+
+
+def _middle(positions: np.ndarray) -> np.ndarray:
+    return (positions.max(0) + positions.min(0)) / 2
+
+
+def join(parts: list[Measurement], share: str, source: str, origin: Origin | None = None) -> Measurement:
+    """One measurement with the views of all parts, which `share` the "object", the "probe", "both" or "nothing".
+
+    With a shared object, positions keep their common origin, unless `origin` says where they are to count from.
+    """
+    objects, probes = share in ("object", "both"), share in ("probe", "both")
+    starts = np.cumsum([0, *(len(part.angle_deg) for part in parts[:-1])])
     return Measurement(
         frames=ConcatenatedFrames([part.frames for part in parts]),
-        positions_px=positions,
+        positions_px=_placed(parts, origin or ("common" if objects else "own")),
         # A pixel that only one scan lacks is marked in that scan's frames.
         mask=np.any([part.mask for part in parts], axis=0),
-        view=np.repeat(number, [part.scan_count for part in parts]),
-        specimen=common if share in ("object", "both") else number,
-        optics=common if share in ("probe", "both") else number,
-        angle_deg=np.zeros(len(parts)),
+        view=np.concatenate([p.view + s for p, s in zip(parts, starts, strict=True)]).astype(np.int32),
+        specimen=_numbered([part.specimen for part in parts], objects),
+        optics=_numbered([part.optics for part in parts], probes),
+        angle_deg=np.concatenate([part.angle_deg for part in parts]),
         probe=parts[0].probe,
         source=source,
         metadata={

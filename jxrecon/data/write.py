@@ -43,16 +43,16 @@ def plain_arrays(geometry: Geometry, measurement: Measurement) -> dict[str, Any]
         found["probe"] = measurement.probe
     if not measurement.mask.all():
         found["mask"] = measurement.mask
-    return found | _of_views(measurement)
+    single = len(measurement.angle_deg) == 1 and measurement.angle_deg[0] == 0
+    return found if single else found | series_arrays(measurement)
 
 
-def _of_views(measurement: Measurement) -> dict[str, Any]:
-    """What a series needs beside its frames; nothing for a single view at angle 0."""
-    if len(measurement.angle_deg) == 1 and measurement.angle_deg[0] == 0:
-        return {}
-    found: dict[str, Any] = {"angle_deg": np.asarray(measurement.angle_deg, np.float64)}
-    if len(measurement.angle_deg) > 1:
-        found["view"] = np.asarray(measurement.view, np.int32)
+def series_arrays(measurement: Measurement) -> dict[str, Any]:
+    """What the plain layout holds of views (see `plain_views`)."""
+    found: dict[str, Any] = {
+        "angle_deg": np.asarray(measurement.angle_deg, np.float64),
+        "view": np.asarray(measurement.view, np.int32),
+    }
     if (measurement.specimen != np.arange(len(measurement.specimen))).any():
         found["specimen"] = np.asarray(measurement.specimen, np.int32)
     if np.any(measurement.optics):
@@ -103,7 +103,7 @@ def write_tilt_series(
     taken = sorted(set(truth) & set(LAYOUT))
     if taken:
         raise ValueError(f"`{taken[0]}` is a name of the layout; call the truth `{taken[0]}_true`.")
-    write_plain(path, geometry, measurement, compression=compression, **truth)
+    write_plain(path, geometry, measurement, compression=compression, **series_arrays(measurement), **truth)
 
 
 def _write_npz(path: str, measurement: Measurement, arrays: dict[str, Any]) -> None:
