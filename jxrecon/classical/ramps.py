@@ -20,6 +20,7 @@ from jaxtyping import Bool, Complex, Float
 from scipy import ndimage
 
 from ..errors import InputError
+from .views import each_view, lit_pixels
 
 PEAKS = 8  # of the spectrum, each tried with its eight neighbours
 FINALISTS = 4  # planes that are refined to the end
@@ -57,13 +58,6 @@ def without_ramps(wave: Complex[np.ndarray, "view v u"], ramps: Ramps) -> Comple
     return flat
 
 
-def each_view(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A weight or mask (v, u) or (view, v, u), one for each view of `shape`."""
-    if weight.shape not in (shape, shape[1:]):
-        raise InputError(f"the weight has the shape {weight.shape}; expected {shape} or {shape[1:]}.")
-    return np.broadcast_to(weight, shape)
-
-
 def find_ramps(
     wave: Complex[np.ndarray, "view v u"],
     weight: Float[np.ndarray, "..."] | Bool[np.ndarray, "..."],
@@ -87,8 +81,7 @@ def find_ramp(
     wave: Complex[np.ndarray, "v u"], weight: Float[np.ndarray, "v u"], air: Bool[np.ndarray, "v u"] | None
 ) -> tuple[complex, Float[np.ndarray, "2"], Bool[np.ndarray, "v u"]]:
     """Scale, slope and air of one view."""
-    lit = weight > 0.1 * np.max(weight, initial=0)
-    lit &= np.isfinite(wave)
+    lit = lit_pixels(weight) & np.isfinite(wave)
     wave = np.where(lit, wave, 0)
     rim = _rim(lit) if air is None else (lit & air).astype(float)
     size = max(1, -(-max(wave.shape) // GRID))
@@ -210,7 +203,7 @@ class _Blocks:
         near = self.rim > 0.3 * np.max(self.rim, initial=0)
         agree = near & (left < WIDTHS_RAD[-1])
         noise = 1.4826 * np.median(left[agree]) if agree.any() else 0.0
-        lit = self.weight > 0.1 * np.max(self.weight)
+        lit = lit_pixels(self.weight)
         mask = (left < np.clip(3 * noise, 0.05, 0.5)) & lit
         cross = ndimage.generate_binary_structure(2, 1)
         # Outside of the lit region counts as air here, so that opening and erosion do not eat the rim.

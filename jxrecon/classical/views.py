@@ -1,0 +1,46 @@
+"""What the steps of the classical chain share: a weight for each view, what was lit, content moved by parts of a pixel.
+
+A shift (v, u) says how far the content of a projection is displaced, in pixels to larger v and u; correcting it moves the
+content by minus the shift. Cubic splines move it; beyond the edge the projection goes on with its edge's value.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+from scipy import ndimage
+
+from ..errors import InputError
+
+LIT = 0.1  # of a view's largest weight: what is less counts as not lit
+
+
+def each_view(weight: Shaped[np.ndarray, "..."], shape: tuple[int, ...]) -> Shaped[np.ndarray, "view v u"]:
+    """A weight or mask (v, u) or (view, v, u), one for each view of `shape`."""
+    if weight.shape not in (shape, shape[1:]):
+        raise InputError(f"the weight has the shape {weight.shape}; expected {shape} or {shape[1:]}.")
+    return np.broadcast_to(weight, shape)
+
+
+def lit_pixels(
+    weight: Float[np.ndarray, "*view v u"] | Bool[np.ndarray, "*view v u"],
+) -> Bool[np.ndarray, "*view v u"]:
+    """Where the weight is more than a tenth of the view's largest."""
+    return weight > LIT * np.max(weight, axis=(-2, -1), keepdims=True)
+
+
+def moved(
+    images: Float[np.ndarray, "view v u"], shift: Float[np.ndarray, "view 2"], order: int = 3
+) -> Float[np.ndarray, "view v u"]:
+    """The content of every view moved by its shift (v, u)."""
+    return np.stack(
+        [ndimage.shift(image, by, order=order, mode="nearest") for image, by in zip(images, shift)]
+    )
+
+
+def binned(images: Float[np.ndarray, "view v u"], factor: int) -> Float[np.ndarray, "view q p"]:
+    """Means of factor x factor pixels about the middle; rows and columns that fill no block are cropped on both sides."""
+    if factor == 1:
+        return images
+    size = [n // factor for n in images.shape[1:]]
+    first = [(n - m * factor) // 2 for n, m in zip(images.shape[1:], size)]
+    rows, columns = (slice(f, f + m * factor) for f, m in zip(first, size))
+    return images[:, rows, columns].reshape(-1, size[0], factor, size[1], factor).mean((2, 4))
