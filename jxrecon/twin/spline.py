@@ -30,6 +30,12 @@ class SmoothImages:
 
     coefficients: Float[np.ndarray, "image v u"]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the images, without their aprons."""
+        v, u = (n - 2 * APRON for n in self.coefficients.shape[1:])
+        return v, u
+
     def windows(
         self, corners: Float[np.ndarray, "frame 2"], shape: tuple[int, int]
     ) -> Float[np.ndarray, "frame image v u"]:
@@ -52,4 +58,6 @@ class SmoothImages:
 def smooth(images: Float[np.ndarray, "image v u"]) -> SmoothImages:
     """The spline through the images' pixels, in float64."""
     padded = np.pad(np.asarray(images, np.float64), [(0, 0), (APRON, APRON), (APRON, APRON)])
-    return SmoothImages(np.stack([scipy.ndimage.spline_filter(image, order=3, mode="mirror") for image in padded]))
+    return SmoothImages(
+        np.stack([scipy.ndimage.spline_filter(image, order=3, mode="mirror") for image in padded])
+    )
