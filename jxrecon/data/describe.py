@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from .access import Access
+from .angles import suspicion
 from .assemble import pipeline_of
 from .auto import ASK, Auto, format_of
 from .dataset import GuardedDataset
@@ -23,6 +24,7 @@ from .reader import AbstractReader
 from .scan import Scan
 from .shadow import MAX_FRAMES, Shadow, find_shadow
 from .survey import survey
+from .tilt_series import TiltSeries
 
 SAMPLE = 16
 LISTED = 200
@@ -121,14 +123,30 @@ def describe(
     else:
         instrument, access = instrument or Instrument(), access or Access()
         reader = Auto(os.fspath(path), instrument, preprocess or Preprocess(), access)
+    if isinstance(reader, TiltSeries):
+        return _described_series(reader)
     source = reader.source
     found: dict[str, Any] = {"path": source, "format": format_of(source, access)}
     found["bytes"] = os.path.getsize(source)
     found["contents"] = contents(source, access)
     if isinstance(reader, Auto) and found["format"] in ASK:
         return found | {"problem": f"{source}: {ASK[found['format']]}.", "missing": [], "advice": []}
-    scan = reader.scan()
-    geometry = scan.geometry.with_instrument(instrument)
+    return found | _described_scan(reader)
+
+
+def _described_series(reader: TiltSeries) -> dict[str, Any]:
+    """The first file of a series, and how the whole of it comes out."""
+    files = reader.files()
+    first = next((name for name in files if os.path.exists(name)), files[0])
+    found = describe(Auto(first, reader.instrument, reader.preprocess, reader.access))
+    series = {"files": len(files), "bytes": sum(os.path.getsize(n) for n in files if os.path.exists(n))}
+    return found | {"series": series} | _as_read(reader)
+
+
+def _described_scan(reader: AbstractReader) -> dict[str, Any]:
+    """Frames, positions and geometry of one file, and what is missing."""
+    scan, found = reader.scan(), {}
+    geometry = scan.geometry.with_instrument(reader.instrument)
     found["frames"] = {"shape": scan.frames.shape, "dtype": str(scan.frames.dtype), "dataset": scan.names[0]}
     found["zero_frequency"] = reader.preprocess.zero_frequency or scan.zero_frequency
     found["positions"] = {
@@ -139,12 +157,21 @@ def describe(
         "median_step": _median_step(scan.positions),
         "dataset": scan.names[1],
     }
+    if scan.views is not None:
+        found["views"] = _series(scan.views.angle_deg)
     found["first_guesses"] = [n for n in ("probe", "object") if getattr(scan, n) is not None]
     raw = _raw_frames(scan)
     found["counts"] = _counts(raw)
     found["geometry"] = {k: v for k, v in vars(geometry).items() if v is not None}
     found["missing"], found["advice"] = _reading(geometry, _shadow(scan, raw))
     return found | _as_read(reader)
+
+
+def _series(angle_deg: np.ndarray) -> dict[str, Any]:
+    """Number and angles of the views, and why the angles look wrong."""
+    found = {"count": len(angle_deg), "angle_deg": [float(angle_deg.min()), float(angle_deg.max())]}
+    doubt = suspicion(angle_deg, "deg")
+    return found | ({"warning": doubt} if doubt else {})
 
 
 def _raw_frames(scan: Scan) -> PreprocessedFrames:
@@ -163,7 +190,7 @@ def _as_read(reader: AbstractReader) -> dict[str, Any]:
         geometry, measurement = reader.read()
     except InputError as error:
         return {"problem": str(error)}
-    extent = np.ptp(measurement.positions_px, axis=0)
+    extent, views = np.ptp(measurement.positions_px, axis=0), _series(measurement.angle_deg)
     return {
         "problem": None,
         "read_as": {
@@ -173,6 +200,7 @@ def _as_read(reader: AbstractReader) -> dict[str, Any]:
             "pixel_size_m": geometry.pixel_size_m,
             "positions_extent_px": extent.tolist(),
             "field_of_view_m": (extent * np.asarray(geometry.pixel_size_m)).tolist(),
+            **({f"views_{k}": v for k, v in views.items()} if views["count"] > 1 else {}),
             "metadata": measurement.metadata,
         },
     }
@@ -184,7 +212,7 @@ def as_text(found: dict[str, Any]) -> str:
     for record in found["contents"]:
         rest = [str(v) for k, v in record.items() if k != "name"]
         lines.append(f"  /{record['name']}  {'  '.join(rest)}")
-    for key in ("frames", "positions", "geometry", "counts", "read_as"):
+    for key in ("frames", "positions", "views", "geometry", "counts", "series", "read_as"):
         for name, value in (found.get(key) or {}).items():
             if name != "metadata":
                 lines.append(f"{key}.{name}: {_short(value)}")

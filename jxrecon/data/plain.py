@@ -75,10 +75,11 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int, limits
 
 def _from_hdf5(file: GuardedFile) -> dict:
     kinds = {"probe": COMPLEX}
+    needed = {"positions_px"} | ({"angle_deg"} if file.has("view") else set())
     found = {
         name: file.array(name, kinds.get(name, "fiub"))
         for name in NAMES
-        if name not in ("intensity", "regime") and (name == "positions_px" or file.has(name))
+        if name not in ("intensity", "regime") and (name in needed or file.has(name))
     }
     if file.has("regime"):
         found["regime"] = np.asarray(file.text("regime"))
