@@ -59,7 +59,8 @@ def _referred(
     phase: Float[np.ndarray, "v u"], lit: Bool[np.ndarray, "v u"], air: Bool[np.ndarray, "v u"] | None
 ) -> Float[np.ndarray, "v u"]:
     """With the multiple of 2 pi, one for each connected piece, that brings its air, or its rim, to zero."""
-    rim = lit & ~np.asarray(ndimage.binary_erosion(lit, iterations=2))
+    depth = np.asarray(ndimage.distance_transform_cdt(np.pad(lit, 1)))[1:-1, 1:-1]
+    rim = lit & (depth <= 2)
     pieces = np.asarray(ndimage.label(lit)[0])  # pyright: ignore[reportIndexIssue]
     result = np.zeros_like(phase)
     for label in range(1, pieces.max() + 1):
