@@ -2,22 +2,23 @@
 
 from . import config, run_folder
 from .config import Composed
+from .data.write import write_plain
 from .runtime import configure
-from .twin.ptychography import SimulatedPtychography, write_set
+from .twin.simulation import AbstractSimulation
 
 
 def simulate(composed: Composed) -> int:
     """Simulate `composed.cfg["simulation"]` with the seed into a run folder; returns the exit code."""
     cfg = {key: composed.cfg[key] for key in ("name", "seed", "simulation")}
-    model = config.build(cfg["simulation"], SimulatedPtychography)
+    model = config.build(cfg["simulation"], AbstractSimulation)
     run_folder.refuse_if_taken(composed.run_dir)
     configure()
-    arrays = model.simulate(cfg["seed"])
+    geometry, measurement, truth = model.measured(cfg["seed"])
     folder = run_folder.create(composed.run_dir, cfg["name"], config.dumps(cfg), composed.overrides)
     path = folder.path / "data.h5"
-    write_set(path, model.geometry, arrays)
+    write_plain(path, geometry, measurement, **truth)
     folder.status("finished")
     folder.release()
-    count = len(arrays["positions_px"])
-    print(f"{path}: {count} frames; reconstruct with: jxrecon experiment=ptychography data.path={path}")
+    count = measurement.scan_count
+    print(f"{path}: {count} frames; reconstruct with: jxrecon experiment={model.experiment} data.path={path}")
     return 0

@@ -53,6 +53,13 @@ def guessed_modes(
     return with_power(incoherent_modes(probe, shares), counts).astype(np.complex64)
 
 
+def centroid(modes: Complex[np.ndarray, "mode v u"]) -> Float[np.ndarray, "2"]:
+    """Centre (v, u) of the intensity, from pixel n//2, in pixels."""
+    light = np.sum(np.abs(modes.astype(complex)) ** 2, axis=0)
+    v, u = (np.arange(n) - n // 2 for n in light.shape)
+    return np.array([light.sum(axis=1) @ v, light.sum(axis=0) @ u]) / light.sum()
+
+
 def _field(illumination: AbstractIllumination, geometry: Geometry, finer: int) -> np.ndarray:
     v, u = geometry.probe_shape
     y, x = geometry.pixel_size_m

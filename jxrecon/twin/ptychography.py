@@ -7,28 +7,26 @@ fine as a reconstruction's. What the experimenter would know comes first (counts
 whose defocus is wrong); what is true ends in `_true` and must never be given to a reconstruction.
 """
 
-import os
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import equinox as eqx
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ..data.write import write_plain
 from ..geometry import HC_KEV_M, Geometry
-from ..measurement import ArrayFrames, single_view
+from ..measurement import ArrayFrames, Measurement, single_view
 from .beam import expected_counts, guessed_modes, on_coarse_grid, true_modes
 from .detector import NOT_MEASURED, PhotonCounter
 from .diffraction import band_limited, fine_axes
 from .illumination import AbstractIllumination, ZonePlate
 from .layered_particle import LayeredParticle
 from .scan import AbstractScan, FermatSpiral
+from .simulation import AbstractSimulation
 from .specimen import AbstractSpecimen, Transmission
 
 OBJECT_MARGIN = 16  # object pixels beyond the scanned windows, both sides together
 
 
-class SimulatedPtychography(eqx.Module):
+class SimulatedPtychography(AbstractSimulation):
     """One data set to be.
 
     photons            counts of a frame of the empty beam, background aside
@@ -38,6 +36,8 @@ class SimulatedPtychography(eqx.Module):
     defocus_error      by how much the first guess of the probe mistakes the defocus, as a factor
     margin             near field: pixels about the frame in which the wave is followed
     """
+
+    experiment: ClassVar[str] = "ptychography"
 
     specimen: AbstractSpecimen = LayeredParticle()
     illumination: AbstractIllumination = ZonePlate()
@@ -115,17 +115,11 @@ class SimulatedPtychography(eqx.Module):
             scalars["focus_to_sample_m"] = self.focus_to_sample_m
         return scalars
 
-    def write(self, path: str | os.PathLike, seed: int = 0) -> None:
-        """Simulate and write the plain layout, HDF5 or NPZ by the ending; whole or not at all."""
-        write_set(path, self.geometry, self.simulate(seed))
-
-
-def write_set(path: str | os.PathLike, geometry: Geometry, arrays: dict[str, Any]) -> None:
-    """What `simulate` returned, with the truth beside it."""
-    frames, positions = ArrayFrames(arrays["intensity"]), arrays["positions_px"]
-    measurement = single_view(frames, positions, mask=arrays["mask"], probe=arrays["probe"])
-    truth = {name: value for name, value in arrays.items() if name.endswith("_true")}
-    write_plain(path, geometry, measurement, **truth)
+    def measured(self, seed: int = 0) -> tuple[Geometry, Measurement, dict[str, Any]]:
+        arrays = self.simulate(seed)
+        frames, positions = ArrayFrames(arrays["intensity"]), arrays["positions_px"]
+        measurement = single_view(frames, positions, mask=arrays["mask"], probe=arrays["probe"])
+        return self.geometry, measurement, {k: v for k, v in arrays.items() if k.endswith("_true")}
 
 
 def shot_intensities(rng: np.random.Generator, count: int, rms: float) -> Float[np.ndarray, " scan"]:

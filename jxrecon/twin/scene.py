@@ -11,11 +11,12 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..forward.material import SILICA, Material
 from .specimen import chord
 
 
 @dataclasses.dataclass(frozen=True)
-class Body:
+class Matter:
     """electron_density: e/A^3; inside: share of a voxel within the outer surface, pores and cracks included."""
 
     electron_density: Float[np.ndarray, "z y x"]
@@ -29,7 +30,7 @@ class AbstractScene(eqx.Module):
     voxel_m: eqx.AbstractVar[float]
 
     @abc.abstractmethod
-    def body(self, seed: int, finer: int = 1) -> Body:
+    def matter(self, seed: int, finer: int = 1) -> Matter:
         """Draw what is random and evaluate it on (z, y, x) `finer` times the shape; float32."""
 
 
@@ -71,7 +72,7 @@ class BallWithHoles(AbstractScene):
                 kept = np.vstack([kept, [*centre, radius]])
         return kept
 
-    def body(self, seed, finer=1):
+    def matter(self, seed, finer=1):
         z, y, x = grid(self.shape, self.voxel_m, finer)
         soft = self.voxel_m / finer
 
@@ -83,7 +84,7 @@ class BallWithHoles(AbstractScene):
         solid = inside.copy()
         for *centre, radius in self.balls(seed):
             solid = np.minimum(solid, 1 - share(centre, radius))
-        return Body(np.float32(self.density) * solid, inside)
+        return Matter(np.float32(self.density) * solid, inside)
 
 
 class Capillary(eqx.Module):
@@ -92,7 +93,7 @@ class Capillary(eqx.Module):
     inner_radius_m: float = 1.3e-6
     wall_m: float = 0.13e-6
     density: float = 0.66
-    formula: str = "SiO2"
+    material: Material = Material(SILICA)
     centre_m: tuple[float, float] = (0.0, 0.0)
 
     def path(

@@ -41,18 +41,17 @@ class SimulatedTilt(AbstractReader):
         return scan_of(simulated(self.simulation, self.seed))
 
     def truth(self) -> dict[str, np.ndarray]:
-        """What is true of the set: see `Prepared.truth`."""
+        """What is true of the set: see `TiltFrames.truth`."""
         return {k: v for k, v in simulated(self.simulation, self.seed).items() if k.endswith("_true")}
 
 
 def scan_of(arrays: dict[str, Any]) -> Scan:
     """The measured part of a simulated series, as a reader would find it in a file."""
-    views, shots, v, u = arrays["intensity"].shape
-    pitch, number = arrays["detector_pixel_m"], np.arange(views, dtype=np.int32)
+    pitch, number = arrays["detector_pixel_m"], np.arange(len(arrays["angle_deg"]), dtype=np.int32)
     return Scan(
         format="simulated",
-        frames=MemoryFrames(arrays["intensity"].reshape(-1, v, u), "simulated"),
-        positions=arrays["positions_px"].reshape(-1, 2),
+        frames=MemoryFrames(arrays["intensity"], "simulated"),
+        positions=arrays["positions_px"],
         position_unit="px",
         geometry=FileGeometry(
             wavelength_m=arrays["wavelength_m"],
@@ -65,9 +64,9 @@ def scan_of(arrays: dict[str, Any]) -> Scan:
         mask=arrays["mask"],
         probe=arrays["probe"],
         views=Views(
-            view=np.repeat(number, shots),
+            view=arrays["view"],
             angle_deg=arrays["angle_deg"],
             specimen=number,
-            optics=np.zeros(views, np.int32),
+            optics=np.zeros_like(number),
         ),
     )

@@ -1,47 +1,36 @@
-"""A simulated ptychographic tilt series: scans of a specimen that is turned between them, with everything that is true of it.
+"""A simulated ptychographic tilt series: scans of a specimen that is turned between them.
 
     T_t(r) = exp( -r_e lambda (i f1/Z + f2/Z) p_t(r - s_t) ),     p_t = int n_e dl at the true angle theta_t
     I_tj   = count( s_tj sum_m | D[ P_m(r) T_t(r + r_tj) ] |^2 )
 
 p_t is projected by exact area footprints of voxels at most half as large as the reconstruction's (`projector`), becomes a spline
 and is evaluated where the beam is; D is the propagator of `diffraction`. Conventions: u = x cos theta + y sin theta, v = z; the
-position (0, 0) puts the middle of the probe, pixel n//2, on the nominal axis of rotation and on the middle (n - 1)/2 of the volume
-in z; a shift s = (v, u) moves the specimen's image to larger v, u. What is true ends in `_true` and must never be given to a
-reconstruction.
+position (0, 0) puts the middle of the probe, pixel n//2, on the nominal axis of rotation and on the middle (n - 1)/2 of the
+volume in z; a shift s = (v, u) moves the specimen's image to larger v, u.
 """
 
-import dataclasses
-import os
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import equinox as eqx
 import numpy as np
-import scipy.constants
-from jaxtyping import Bool, Complex, Float
 
+from ..data.write import plain_arrays
+from ..forward.material import Material
 from ..geometry import HC_KEV_M, Geometry
-from .acquisition import Acquisition, Nuisances, TiltAngles, acquire, stream
-from .beam import expected_counts, guessed_modes, on_coarse_grid, true_modes
-from .detector import NOT_MEASURED, PhotonCounter
+from ..measurement import Measurement
+from .acquisition import Nuisances, TiltAngles, acquire, stream
+from .beam import true_modes
+from .detector import PhotonCounter
 from .diffraction import FINER
 from .illumination import AbstractIllumination, ZonePlate
-from .projector import columns, footprints, project_columns
+from .projector import columns
 from .scan import AbstractScan, FermatSpiral
-from .scene import AbstractScene, BallWithHoles, Body, Capillary, pooled
-from .spline import SmoothImages, smooth
-
-ELECTRON_RADIUS_M = scipy.constants.physical_constants["classical electron radius"][0]
-PER_CUBIC_ANGSTROM = 1e30
-
-
-def exponent(energy_keV: float, formula: str) -> complex:
-    """log T for one electron per cubic angstrom over a metre: -r_e lambda (i f1/Z + f2/Z)."""
-    f1, f2 = {"SiO2": (1.010, 0.0174)}.get(formula, (0.966, 0.0527))
-    return -ELECTRON_RADIUS_M * HC_KEV_M / energy_keV * PER_CUBIC_ANGSTROM * complex(f2, f1)
+from .scene import AbstractScene, BallWithHoles, Capillary, pooled
+from .simulation import AbstractSimulation
+from .tilt_frames import Beam, TiltFrames
+from .turned import TurnedScene, log_transmission
 
 
-class SimulatedTiltSeries(eqx.Module):
+class SimulatedTiltSeries(AbstractSimulation):
     """One series to be. The object's pixel is the scene's voxel: the distance follows from it.
 
     The default is a particle of 2.3 um in 64^3 voxels of 40 nm, 60 views (of the 90 that the Crowther criterion asks for) of 25
@@ -58,9 +47,11 @@ class SimulatedTiltSeries(eqx.Module):
     margin             near field: pixels about the frame in which the wave is followed
     """
 
+    experiment: ClassVar[str] = "ptychotomography"
+
     scene: AbstractScene = BallWithHoles()
     capillary: Capillary | None = None
-    formula: str = "Li1.17Ni0.19Mn0.54Co0.10O2"
+    material: Material = Material()
     finer: int = 2
     illumination: AbstractIllumination = ZonePlate(defocus_m=0.23e-3)
     scan: AbstractScan = FermatSpiral(25, 11.0)
@@ -107,114 +98,50 @@ class SimulatedTiltSeries(eqx.Module):
             margin=self.margin,
         )
 
-    def prepared(self, seed: int = 0) -> "Prepared":
-        """Everything but the frames; the same seed gives the same series."""
-        acquisition = acquire(self.angles, self.scan, self.nuisances, seed, np.deg2rad(self.turn_deg))
-        body = self.scene.body(seed, self.finer)
-        mask = self.detector.mask(self.frame_shape, stream(seed, "detector"))
-        modes = true_modes(self.illumination, self.geometry, self.powers, self.photons)
-        return Prepared(self, seed, acquisition, body, columns(body.electron_density), modes, mask)
+    def frames(self, seed: int = 0) -> TiltFrames:
+        """The series with its truth; its frames are simulated when they are read."""
+        matter, geometry = self.scene.matter(seed, self.finer), self.geometry
+        glass = None if self.capillary is None else self.capillary.material
+        z, y, x = matter.electron_density.shape
+        scene = TurnedScene(
+            columns(matter.electron_density),
+            (z, y, x),
+            self.finer,
+            self.scene.voxel_m,
+            log_transmission(self.material, self.energy_keV),
+            self.capillary,
+            0j if glass is None else log_transmission(glass, self.energy_keV),
+        )
+        density = pooled(matter.electron_density, self.finer)
+        if self.capillary is not None:
+            density = density + self.capillary.electron_density(self.scene.shape, self.scene.voxel_m)
+        return TiltFrames(
+            geometry=geometry,
+            acquisition=acquire(self.angles, self.scan, self.nuisances, seed, np.deg2rad(self.turn_deg)),
+            scene=scene,
+            beam=Beam(self.illumination, self.powers, self.photons, self.defocus_error),
+            modes=true_modes(self.illumination, geometry, self.powers, self.photons),
+            detector=self.detector,
+            mask=self.detector.mask(self.frame_shape, stream(seed, "detector")),
+            seed=seed,
+            volumes={
+                "electron_density_true": density,
+                "particle_true": pooled(matter.inside, self.finer) > 0.5,
+                "axis_offset_true": np.asarray(self.nuisances.axis_offset),
+            },
+        )
+
+    def measured(self, seed: int = 0) -> tuple[Geometry, Measurement, dict[str, Any]]:
+        frames = self.frames(seed)
+        return self.geometry, frames.measurement(), frames.truth()
 
     def simulate(self, seed: int = 0) -> dict[str, Any]:
-        """intensity (view, scan, v, u), positions_px (view, scan, 2), angle_deg (view,), and the truth."""
-        prepared = self.prepared(seed)
-        return {"intensity": np.stack(list(prepared.views()))} | prepared.arrays()
+        """intensity (view * scan, v, u), positions_px, view, angle_deg and the rest of the plain layout, and the truth.
 
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A series whose frames are simulated when they are asked for, view by view."""
-
-    series: SimulatedTiltSeries
-    seed: int
-    acquisition: Acquisition
-    body: Body
-    flat: Float[np.ndarray, "yx z"]
-    modes: Complex[np.ndarray, "mode fine_v fine_u"]
-    mask: Bool[np.ndarray, "v u"]
-
-    def projection(self, view: int) -> SmoothImages:
-        """Electrons along the beam, e/A^3 times metres, on pixels of half a voxel, the axis in their middle."""
-        series, shape = self.series, self.body.electron_density.shape
-        by = series.finer // FINER
-        width = by * int(np.ceil(np.hypot(*shape[1:]) / by) + 1)
-        angle = np.deg2rad(self.acquisition.true_deg[view])
-        image = project_columns(self.flat, footprints(shape[1:], angle, 0.0, width), shape[0])[0]
-        image = image.reshape(shape[0] // by, by, width // by, by).mean(axis=(1, 3))
-        return smooth(image[None] * (series.scene.voxel_m / series.finer))
-
-    def transmission(self, view: int) -> Complex[np.ndarray, "scan fine_v fine_u"]:
-        """Of the specimen in the windows of a view's frames, where they truly are."""
-        series, state = self.series, self.acquisition
-        window = tuple(FINER * n for n in series.geometry.probe_shape)
-        corner = FINER * (state.true[view] - state.shift[view]) - np.asarray(window) // 2
-        image = self.projection(view)
-        path = image.windows(corner + (np.asarray(image.shape) - 1) / 2, window)[:, 0]
-        log = exponent(series.energy_keV, series.formula) * path
-        if series.capillary is not None:
-            pixel, angle = series.scene.voxel_m / FINER, np.deg2rad(state.true_deg[view])
-            u = (corner[:, 1:] + np.arange(window[1])) * pixel
-            glass = exponent(series.energy_keV, series.capillary.formula)
-            log = log + glass * series.capillary.path(u, angle, pixel)[:, None]
-        return np.exp(log)
-
-    def frames(self, view: int) -> np.ndarray:
-        """Counts of one view, (scan, v, u): int32, or float32 without counting noise."""
-        series, state = self.series, self.acquisition
-        modes, number = self._modes(view), int(state.number[view])
-        waves = self.transmission(view)[:, None] * modes
-        expected = state.flux[view][:, None, None] * expected_counts(series.geometry, waves)
-        counts = series.detector.count(expected, self.mask, stream(self.seed, "noise", number))
-        return counts.astype(np.int32 if series.detector.poisson else np.float32)
-
-    def views(self) -> Iterator[np.ndarray]:
-        """Frames of all views, one after the other."""
-        return (self.frames(view) for view in range(len(self.acquisition.number)))
-
-    def _modes(self, view: int) -> np.ndarray:
-        series, factor = self.series, float(self.acquisition.defocus[view])
-        if factor == 1:
-            return self.modes
-        drifted = series.illumination.misjudged(factor)
-        return true_modes(drifted, series.geometry, series.powers, series.photons)
-
-    def arrays(self) -> dict[str, Any]:
-        """What is known beside the frames, and what is true."""
-        series, state, geometry = self.series, self.acquisition, self.series.geometry
-        counts = self.frames(0)
-        mean = float(np.where(counts == NOT_MEASURED, 0, counts).sum(axis=(1, 2)).mean())
-        misjudged = series.illumination.misjudged(series.defocus_error)
-        known = {
-            "positions_px": state.nominal,
-            "angle_deg": state.nominal_deg,
-            "mask": self.mask,
-            "probe": guessed_modes(misjudged, geometry, series.powers, mean),
-            "wavelength_m": geometry.wavelength_m,
-            "pixel_size_m": geometry.pixel_size_m[0],
-            "distance_m": geometry.distance_m,
-            "detector_pixel_m": series.detector_pixel_m,
-            "regime": series.regime,
-        }
-        if series.regime == "near_field":
-            known["margin"] = series.margin
-        if geometry.focus_to_sample_m is not None:
-            known["focus_to_sample_m"] = geometry.focus_to_sample_m
-        return known | self.truth()
-
-    def truth(self) -> dict[str, np.ndarray]:
-        """On the voxels of the reconstruction, (z, y, x), and for each view."""
-        series, state, scene = self.series, self.acquisition, self.series.scene
-        density = pooled(self.body.electron_density, series.finer)
-        if series.capillary is not None:
-            density = density + series.capillary.electron_density(scene.shape, scene.voxel_m)
-        return {
-            "electron_density_true": density,
-            "particle_true": pooled(self.body.inside, series.finer) > 0.5,
-            "projection_shift_true": state.shift,
-            "angle_true": state.true_deg,
-            "positions_true": state.true,
-            "probe_true": on_coarse_grid(self.modes, series.geometry),
-            "defocus_true": state.defocus,
-            "flux_true": state.flux,
-            "axis_offset_true": np.asarray(series.nuisances.axis_offset),
-        }
+        All frames are in memory; `frames` gives them view by view.
+        """
+        frames = self.frames(seed)
+        measurement = frames.measurement()
+        intensity = np.concatenate(list(frames.views()))
+        known = plain_arrays(self.geometry, measurement) | {"mask": measurement.mask}
+        return {"intensity": intensity} | known | frames.truth()
