@@ -3,11 +3,13 @@
 from ..errors import InputError
 from .access import Access
 from .cxi import CXI
+from .data_exchange import is_data_exchange
 from .eiger import frame_names
 from .hazards import regular_file
 from .hdf5 import GuardedFile
 from .instrument import Instrument
 from .nxcxi import Nxcxi, find_entry
+from .nxtomo import entries
 from .plain import Plain, is_npz
 from .preprocess import Preprocess
 from .ptychoshelves import Ptychoshelves
@@ -25,6 +27,8 @@ READERS: dict[str, type[AbstractReader]] = {
 # Formats that need more than a path.
 ASK = {
     "ptyr": "is a PtyPy result without frames: use `data=ptyr`, with `data.frames.path` the data that it was made from",
+    "nxtomo": "holds projections and no frames of ptychography; `data=nxtomo` reads them",
+    "data_exchange": "holds projections and no frames of ptychography; `data=data_exchange` reads them",
     "eiger": "is a detector's master file without positions: use `data=eiger`, with `data.positions=FILE`",
 }
 
@@ -45,6 +49,10 @@ def recognise(file: GuardedFile) -> str | None:
         return "cxi"
     if "reconstruction" in names or "measurements" in names or "n0" in inside["measurement"]:
         return "ptychoshelves"
+    if entries(file):
+        return "nxtomo"
+    if is_data_exchange(file):
+        return "data_exchange"
     if frame_names(file):
         return "eiger"
     return None

@@ -15,6 +15,8 @@ from .angles import suspicion
 from .assemble import pipeline_of
 from .auto import ASK, Auto, format_of
 from .dataset import GuardedDataset
+from .describe_projections import READERS as PROJECTIONS
+from .describe_projections import describe_projections
 from .detector import dead_pixels, hot_pixels
 from .hdf5 import COMPLEX, GuardedFile
 from .instrument import FileGeometry, Instrument
@@ -116,7 +118,8 @@ def describe(
     """What a file (or the file of a reader with its settings) holds, as plain values.
 
     Keys: path, format, contents; and where frames can be read: frames, positions, geometry, counts, missing, advice, problem
-    (the message with which reading would end, or None). Raises `InputError` for files that cannot be opened.
+    (the message with which reading would end, or None); of projections `projections` in the place of the first four.
+    Raises `InputError` for files that cannot be opened.
     """
     if isinstance(path, AbstractReader):
         reader, instrument, access = path, path.instrument, path.access
@@ -129,6 +132,8 @@ def describe(
     found: dict[str, Any] = {"path": source, "format": format_of(source, access)}
     found["bytes"] = os.path.getsize(source)
     found["contents"] = contents(source, access)
+    if found["format"] in PROJECTIONS:
+        return found | describe_projections(found["format"], source, reader.instrument, access)
     if isinstance(reader, Auto) and found["format"] in ASK:
         return found | {"problem": f"{source}: {ASK[found['format']]}.", "missing": [], "advice": []}
     return found | _described_scan(reader)
@@ -212,7 +217,7 @@ def as_text(found: dict[str, Any]) -> str:
     for record in found["contents"]:
         rest = [str(v) for k, v in record.items() if k != "name"]
         lines.append(f"  /{record['name']}  {'  '.join(rest)}")
-    for key in ("frames", "positions", "views", "geometry", "counts", "series", "read_as"):
+    for key in ("frames", "positions", "views", "geometry", "counts", "projections", "series", "read_as"):
         for name, value in (found.get(key) or {}).items():
             if name != "metadata":
                 lines.append(f"{key}.{name}: {_short(value)}")

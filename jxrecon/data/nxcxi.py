@@ -41,7 +41,8 @@ def length(file: GuardedFile, *names: str) -> float | None:
     if name is None:
         return None
     unit = file.attribute(name, "units")
-    return file.scalar(name) * (metres(unit, file.where(name)) if isinstance(unit, str) else 1.0)
+    known = isinstance(unit, str) and unit.strip()
+    return file.scalar(name) * (metres(str(unit), file.where(name)) if known else 1.0)
 
 
 def photon_wavelength(file: GuardedFile, instrument: str) -> float | None:

@@ -3,6 +3,7 @@
 A batch of files is read by one process; if it dies or stands still, the file that it was at is named.
 """
 
+import dataclasses
 import json
 import os
 import random
@@ -16,8 +17,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jxrecon.data.write import write_plain
+from jxrecon.data.projection_frames import ArrayProjections
+from jxrecon.data.projection_series import ProjectionSeries
+from jxrecon.data.write import write_plain, write_tilt_series
 from jxrecon.data.write_cxi import write_cxi, write_nxcxi
+from jxrecon.data.write_projections import write_data_exchange, write_nxtomo
 from jxrecon.geometry import Geometry
 from jxrecon.measurement import ArrayFrames, single_view
 
@@ -26,16 +30,22 @@ SECONDS = 30  # for one file, on a loaded machine
 READER = """
 import json, resource, sys
 import numpy as np
-from jxrecon.data.auto import Auto
+from jxrecon.data.access import Access
+from jxrecon.data.auto import Auto, format_of
+from jxrecon.data.describe_projections import READERS
 from jxrecon.errors import InputError
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 print("ready", flush=True)
 for line in sys.stdin:
     path = line.strip()
     try:
-        geometry, measurement = Auto(path).read()
-        frames = measurement.frames.read(np.arange(measurement.scan_count))
-        found = ["read", float(np.abs(frames).sum()), float(np.abs(measurement.positions_px).sum()), geometry.wavelength_m]
+        if (kind := format_of(path, Access())) in READERS:
+            series = READERS[kind](path).read()
+            found = ["read", float(np.abs(series.line_integrals()).sum()), float(series.angle_deg.sum())]
+        else:
+            geometry, measurement = Auto(path).read()
+            frames = measurement.frames.read(np.arange(measurement.scan_count))
+            found = ["read", float(np.abs(frames).sum()), float(np.abs(measurement.positions_px).sum()), geometry.wavelength_m]
     except InputError as error:
         found = ["refused", str(error)]
     except Exception as error:
@@ -98,7 +108,36 @@ def _ptyd(path, geometry, measurement):
         file["chunks/0/weights"] = np.ones(frames.shape)
 
 
-LAYOUTS = {"h5": write_plain, "npz": write_plain, "cxi": write_cxi, "nxs": write_nxcxi, "ptyd": _ptyd}
+def _series(path, geometry, measurement):
+    view = np.repeat(np.arange(4), 3).astype(np.int32)
+    numbers = {"view": view, "specimen": np.arange(4, dtype=np.int32), "optics": np.zeros(4, np.int32)}
+    write_tilt_series(
+        path, geometry, dataclasses.replace(measurement, **numbers, angle_deg=np.arange(4) * 45.0)
+    )
+
+
+def _projections(write):
+    def writer(path, geometry, measurement):
+        frames = measurement.frames.read(np.arange(12)).astype(np.uint16) + 1
+        whole = ArrayProjections(np.full((1, 16, 20), 60000, np.uint16))
+        write(
+            path,
+            ProjectionSeries(ArrayProjections(frames), np.arange(12) * 15.0, flats=whole, energy_keV=9.0),
+        )
+
+    return writer
+
+
+LAYOUTS = {
+    "h5": write_plain,
+    "npz": write_plain,
+    "cxi": write_cxi,
+    "nxs": write_nxcxi,
+    "ptyd": _ptyd,
+    "series.h5": _series,
+    "nx": _projections(write_nxtomo),
+    "dx.h5": _projections(write_data_exchange),
+}
 
 
 def damage(contents: bytes, number: int, chance: random.Random) -> bytes:
