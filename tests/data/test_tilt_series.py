@@ -12,6 +12,7 @@ import pytest
 from jxrecon.data.access import Access
 from jxrecon.data.describe import as_text, describe
 from jxrecon.data.preprocess import Preprocess
+from jxrecon.data.reader import AbstractReader
 from jxrecon.data.series_files import natural
 from jxrecon.data.tilt_series import TiltSeries
 from jxrecon.data.write import write_tilt_series
@@ -19,6 +20,7 @@ from jxrecon.data.write_cxi import write_cxi
 from jxrecon.errors import InputError
 from jxrecon.geometry import Geometry
 from jxrecon.measurement import ArrayFrames, single_view
+from jxrecon.validate import check
 
 GEOMETRY = Geometry(1.0e-10, 2.0, (75e-6, 75e-6), (16, 20))
 ANGLES = 11.25 * np.arange(12) - 60
@@ -245,6 +247,16 @@ def test_frames_of_another_size_in_the_middle(files, known):
         file["intensity"] = known.counts[:2, :8]
     with pytest.raises(InputError, match=r"s_2.h5: frames \(8, 20\) .* need equal frames"):
         TiltSeries(paths=files, angles=list(ANGLES), skip_unreadable=True).read()
+
+
+def test_misspelt_settings_are_led_back():
+    node = {"_target_": "jxrecon.data.tilt_series.TiltSeries", "path": "s_*.h5"}
+    with pytest.raises(
+        InputError, match="`data.angels` is no argument of `TiltSeries`; the nearest is `angles`"
+    ):
+        check(node | {"angels": "a.txt"}, AbstractReader, "data")
+    with pytest.raises(InputError, match="`data.angle_unit` is 'degree'; expected 'deg' or 'rad' or 'auto'"):
+        check(node | {"angle_unit": "degree"}, AbstractReader, "data")
 
 
 def test_inspect_tells_of_the_series(files, tmp_path, caplog):
