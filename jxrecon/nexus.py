@@ -108,6 +108,18 @@ def write_object(entry: h5py.Group, transmission: np.ndarray, pixel_um: tuple[fl
         nxdata(entry, f"object_{quantity}", f"object, {quantity}", signal, axes, interpretation="image")
 
 
+def write_volume(
+    entry: h5py.Group, density: np.ndarray, absorption: np.ndarray | None, pixel_um: float
+) -> None:
+    """Electron density (y x z), and absorption when it was free, as stacks of slices (z y x)."""
+    signals = {"electron_density": (density.transpose(2, 0, 1), "1/angstrom^3")}
+    if absorption is not None:
+        signals["absorbing_density"] = (absorption.transpose(2, 0, 1), "1/angstrom^3")
+    shape = signals["electron_density"][0].shape
+    axes = {name: (centred(n, pixel_um), "um") for name, n in zip(("z", "y", "x"), shape, strict=True)}
+    nxdata(entry, "volume", "electron density", signals, axes, interpretation="image")
+
+
 def write_probe(entry: h5py.Group, modes: h5py.Dataset, pixel_um: tuple[float, float]) -> None:
     """Intensity and phase of the probe's modes (optics, mode, y, x); `modes`, the complex array, gets a second name here."""
     complex_modes = modes[()]

@@ -37,6 +37,19 @@ class AbstractOptimiser(eqx.Module):
         """Updates in natural units, before the schedule; complex gradients come conjugated."""
 
 
+Optimisers = dict[str, AbstractOptimiser | dict[str, AbstractOptimiser | None] | None]
+"""By the beginning of a parameter's dotted name, nested or not; None freezes."""
+
+
+def flattened(optimisers: Optimisers) -> dict[str, AbstractOptimiser]:
+    """Dotted name -> optimiser of everything that is not frozen."""
+    flat = {}
+    for name, entry in optimisers.items():
+        inner = {f"{name}.{key}": o for key, o in entry.items()} if isinstance(entry, dict) else {name: entry}
+        flat.update({key: o for key, o in inner.items() if o is not None})
+    return flat
+
+
 class Adam(AbstractOptimiser):
     """Adam (Kingma & Ba, arXiv 1412.6980): its second moment is the diagonal preconditioner.
 

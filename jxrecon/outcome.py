@@ -16,13 +16,14 @@ from .gauge import with_clear_specimen
 from .halves import lit
 from .objective import DataTerm
 from .optimise import FitState
-from .parameters import Parameters
+from .parameters import Parameters, Volume
 from .projections import OrthogonalModes, ProbePower
 from .provenance import provenance
 from .result import Result
 from .run_folder import RunFolder
 from .runtime import peak_memory_mb
 from .storage import write_json_atomically
+from .truth import against_truth
 
 NOT_TERMS = ("epoch", "chunk", "step", "seconds")
 
@@ -51,9 +52,25 @@ def fits(pieces: Any, state: FitState) -> dict[str, float]:
 
 
 def tidied(parameters: Parameters, power_is_known: bool) -> Parameters:
-    """The same frames from modes that are orthogonal and sorted by power, and from a specimen that is 1 where it is clearest."""
+    """The same frames from modes that are orthogonal and sorted by power, and from a specimen in its own terms: a volume in e/A^3,
+    an object that is 1 where it is clearest."""
     parameters = OrthogonalModes()(parameters)
+    if parameters.volume is not None:
+        volume = parameters.volume
+        physical = Volume(volume.electron_density(), volume.absorbing_density())
+        return dataclasses.replace(parameters, volume=physical)
     return parameters if power_is_known else with_clear_specimen(parameters, lit(parameters))
+
+
+def resolution(parameters: Parameters, correlation: Any, pixel_m: float) -> dict[str, float]:
+    """Of two halves, by rings of an object or by shells of a volume; nan where they were not made."""
+    if parameters.volume is None:
+        return {"frc_half_bit_px": float("nan")} if correlation is None else correlation.metrics(pixel_m)
+    if correlation is None:
+        return {"resolution_half_bit_voxels": float("nan")}
+    found = {name: correlation.half_period_px(bits) for name, bits in (("half_bit", 0.5), ("one_bit", 1.0))}
+    voxels = {f"resolution_{name}_voxels": half for name, half in found.items()}
+    return voxels | {f"resolution_{name}_nm": half * pixel_m * 1e9 for name, half in found.items()}
 
 
 def history(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -70,16 +87,14 @@ def finish(
     state = dataclasses.replace(state, parameters=tidied(state.parameters, held))
     records = run_folder.read_metrics(folder.path)
     geometry, measurement = next(iter(pieces.measurements.values()))
-    curves, resolution = {}, {"frc_half_bit_px": float("nan")}
-    if correlation is not None:
-        curves = correlation.curves()
-        resolution = correlation.metrics(float(np.mean(geometry.pixel_size_m)))
     term = next(t for t in pieces.objective.terms.values() if isinstance(t, DataTerm))
+    true = against_truth(pieces.job.data, state.parameters)
     numbers, measured, predicted = example_frames(term, state.parameters, pieces.batches)
     metrics = {
         "epochs": state.epoch,
         **fits(pieces, state),
-        **resolution,
+        **resolution(state.parameters, correlation, float(np.mean(geometry.pixel_size_m))),
+        **true.metrics,
         **losses(records),
         **timing(records),
     }
@@ -89,8 +104,8 @@ def finish(
         geometry=getattr(term.model, "geometry", None) or geometry,
         metrics=metrics,
         history=history(records),
-        frc=curves,
-        images={"measured": measured, "predicted": predicted},
+        frc={} if correlation is None else correlation.curves(),
+        images={"measured": measured, "predicted": predicted, **true.images},
         config=dumps(cfg),
         provenance=provenance(cfg.get("seed"), example_frames=[int(n) for n in numbers]),
         source=measurement.source,

@@ -22,7 +22,7 @@ from .initial.first_guess import AbstractInitial
 from .measurement import Measurement
 from .objective import DataTerm, Objective
 from .optimise import FitState, fit, group
-from .optimisers import AbstractOptimiser
+from .optimisers import AbstractOptimiser, flattened
 from .parameters import Parameters
 from .projections import AbstractProjection
 
@@ -33,8 +33,9 @@ class Reconstruction(eqx.Module):
     """Everything that a run is made of: the root of the config.
 
     data: one reader, or one for each measurement by its name. optimisers: by the beginning of a parameter's dotted name,
-    nested or not; None freezes. batch_size: frames per step, None for a choice that suits the scan. halves: reconstruct two
-    halves of the scan afterwards, for the resolution.
+    nested or not; None freezes. batch_size: frames per step, None for a choice that suits the scan; views_per_step: views of a
+    step, of which each has its own `batch_size` frames. halves: reconstruct two halves of the scan (or of the angles) afterwards,
+    for the resolution.
     """
 
     data: AbstractReader | dict[str, AbstractReader]
@@ -45,6 +46,7 @@ class Reconstruction(eqx.Module):
     name: str = "reconstruction"
     epochs: int = 100
     batch_size: int | None = 16
+    views_per_step: int = 1
     order: Literal["random", "compact"] = "random"
     held_out: float = 0.0
     seed: int = 0
@@ -63,6 +65,8 @@ class Reconstruction(eqx.Module):
             raise ValueError(f"`seed` is {self.seed}; expected 0 or more.")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"`batch_size` is {self.batch_size}; expected 1 or more, or null.")
+        if self.views_per_step < 1:
+            raise ValueError(f"`views_per_step` is {self.views_per_step}; expected 1 or more.")
         if not self.resident_gib > 0:
             raise ValueError(f"`resident_gib` is {self.resident_gib}; expected more than 0.")
         if not 0 <= self.held_out <= 0.5:
@@ -76,13 +80,7 @@ class Reconstruction(eqx.Module):
 
     def free(self) -> dict[str, AbstractOptimiser]:
         """Dotted name -> optimiser of everything that is not frozen."""
-        flat = {}
-        for name, entry in self.optimisers.items():
-            inner = (
-                {f"{name}.{key}": o for key, o in entry.items()} if isinstance(entry, dict) else {name: entry}
-            )
-            flat.update({key: o for key, o in inner.items() if o is not None})
-        return flat
+        return flattened(self.optimisers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +133,7 @@ def batches_of(job: Reconstruction, measurements: dict[str, tuple[Geometry, Meas
     return Batches(
         measurements,
         batch_size=job.batch_size or suitable_batch(measurements),
+        views_per_step=job.views_per_step,
         order=job.order,
         seed=job.seed,
         devices=job.devices,

@@ -64,7 +64,8 @@ def write(result: Result, path: str | os.PathLike) -> None:
     with reserved_hdf5(path, _size(result, leaves)) as file:
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         set_attributes(file, NX_class="NXroot", default="entry", creator="jxrecon", file_time=now)
-        entry = nexus.nx_group(file, "entry", "NXentry", default="object_phase")
+        shown = "object_phase" if result.parameters.volume is None else "volume"
+        entry = nexus.nx_group(file, "entry", "NXentry", default=shown)
         write_dataset(
             entry, "title", f"reconstruction of {os.path.basename(result.source) or 'simulated data'}"
         )
@@ -85,7 +86,12 @@ def _write_unknowns(entry: h5py.Group, result: Result, leaves: Mapping[str, Any]
     parameters = result.parameters
     written = nexus.write_tree(entry, "parameters", leaves, write_leaf)
     y_um, x_um = (pitch * 1e6 for pitch in result.geometry.pixel_size_m)
-    nexus.write_object(entry, np.asarray(parameters.object), (y_um, x_um))
+    if parameters.object is not None:
+        nexus.write_object(entry, np.asarray(parameters.object), (y_um, x_um))
+    if (volume := parameters.volume) is not None:
+        absorption = volume.absorbing_density()
+        absorption = None if absorption is None else np.asarray(absorption)
+        nexus.write_volume(entry, np.asarray(volume.electron_density()), absorption, x_um)
     nexus.write_probe(entry, written["probe.modes"], (y_um, x_um))
     nominal, corrected = np.asarray(parameters.positions.nominal), np.asarray(parameters.positions())
     nexus.write_positions(entry, nominal, corrected, (y_um, x_um))
@@ -170,6 +176,7 @@ def assemble(module: type, leaves: Mapping[str, np.ndarray], path: str, prefix: 
     needed = [
         f.name for f in dataclasses.fields(module) if f.default is f.default_factory is dataclasses.MISSING
     ]
+    values |= {n: None for n in needed if n not in values and type(None) in typing.get_args(hints[n])}
     if missing := [f"{prefix}{name}" for name in needed if name not in values]:
         raise InputError(f"{path}: lacks the parameters {missing}; it comes from another version of jxrecon.")
     return module(**values)

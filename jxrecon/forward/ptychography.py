@@ -170,16 +170,30 @@ class Ptychography(AbstractForwardModel):
         return corners, Frame(ramps, parameters.flux[index], weights)
 
     def predict(self, patch: Complex[Array, "_ _"], shared: Shared, frame: Frame) -> Float[Array, "v u"]:
+        return self.detected(self.seen(patch, frame), self.incident(shared, frame), shared, frame)
+
+    def incident(self, shared: Shared, frame: Frame) -> Complex[Array, "mode v u"]:
+        """The modes that fall on the specimen, moved by the fraction of the position (far field)."""
         probe = shared.probe
         if shared.variations is not None and frame.weights is not None:
             probe = probe + jnp.tensordot(frame.weights.astype(probe.dtype), shared.variations, 1)
+        if self.regime == "far_field" and frame.ramps is not None:
+            probe = jnp.fft.ifft2(ramped(probe, frame.ramps))
+        return probe
+
+    def seen(self, patch: Complex[Array, "_ _"], frame: Frame) -> Complex[Array, "v u"]:
+        """The window of the specimen, moved by the fraction of the position (near field)."""
+        if self.regime == "far_field" or frame.ramps is None:
+            return patch
+        return shifted_window(patch, frame.ramps, SHIFT_MARGIN)
+
+    def detected(
+        self, patch: Complex[Array, "v u"], probe: Complex[Array, "mode v u"], shared: Shared, frame: Frame
+    ) -> Float[Array, "_ _"]:
+        """Expected counts behind this part of the specimen."""
         if self.regime == "far_field":
-            if frame.ramps is not None:
-                probe = jnp.fft.ifft2(ramped(probe, frame.ramps))
             counts = far_field_pattern(patch, probe)
         else:
-            if frame.ramps is not None:
-                patch = shifted_window(patch, frame.ramps, SHIFT_MARGIN)
             assert self.geometry is not None
             g = self.geometry
             counts = near_field_pattern(patch, probe, g.fresnel_number, g.margin, g.oversampling)

@@ -29,8 +29,8 @@ from ..kernels.ray_transform import project
 from ..measurement import Measurement
 from ..objective import AbstractForwardModel
 from ..parameters import Parameters, Probe
-from .material import Material
-from .ptychography import Ptychography
+from .material import ELECTRON_RADIUS_M, PER_CUBIC_ANGSTROM, Material
+from .ptychography import Ptychography, Shared
 
 MARGIN = 32  # pixels of a projection beyond the windows of the nominal positions, both sides together: room for alignments
 
@@ -68,10 +68,12 @@ def on_canvas(projection: Float[Array, "u z two"], rows: int) -> Float[Array, "t
     return jnp.pad(images, ((0, 0), (before, rows - z - before), (0, 0)))
 
 
-def transmission(images: Float[Array, "two v u"], phase: float, absorption: float) -> Complex[Array, "v u"]:
-    """exp(-(i phase + absorption) p), `phase` and `absorption` per e/A^3 and pixel; a second image is the absorption's own."""
+def transmission(
+    images: Float[Array, "two v u"], phase: float, absorption: float, electron: float
+) -> Complex[Array, "v u"]:
+    """exp(-(i phase + absorption) p), factors per e/A^3 and pixel; a second image is the absorption's own, times `electron`."""
     turned = phase * images[0]
-    absorbed = absorption * images[0] if images.shape[0] == 1 else phase * images[1]
+    absorbed = absorption * images[0] if images.shape[0] == 1 else electron * images[1]
     return jnp.exp(jax.lax.complex(-absorbed, -turned))
 
 
@@ -104,21 +106,21 @@ class Ptychotomography(AbstractForwardModel):
     views: int = 1
     phase: float = 0.0
     absorption: float = 0.0
+    electron: float = 0.0
 
     def bind(self, geometry: Geometry, measurement: Measurement) -> "Ptychotomography":
         frame = self.frame.bind(geometry, measurement)
         one = dataclasses.replace(frame, optics=jnp.zeros_like(frame.optics))
-        pixel = geometry.pixel_size_m[0]
-        energy = geometry.energy_keV
-        phase = pixel * self.material.phase_per_density(energy)
+        pixel, energy = geometry.pixel_size_m[0], geometry.energy_keV
         return dataclasses.replace(
             self,
             frame=one,
             group=self.group or self.frame.group or suitable_group(geometry),
             canvas=self.canvas or canvas_shape(measurement, geometry),
             views=len(measurement.specimen),
-            phase=phase,
-            absorption=phase * self.material.f2_per_electron(energy) / self.material.f1_per_electron(energy),
+            phase=pixel * self.material.phase_per_density(energy),
+            absorption=pixel * self.material.absorption_per_density(energy),
+            electron=pixel * ELECTRON_RADIUS_M * PER_CUBIC_ANGSTROM * geometry.wavelength_m,
         )
 
     @property
@@ -135,10 +137,17 @@ class Ptychotomography(AbstractForwardModel):
         return dataclasses.replace(parameters, volume=None), found
 
     def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Float[Array, "u z two"]):
+        return self.transmission(own), self.illumination(parameters, view)
+
+    def transmission(self, own: Float[Array, "u z two"]) -> Complex[Array, "v u"]:
+        """Of a projection, on the canvas."""
         assert self.canvas is not None
-        image = transmission(on_canvas(own, self.canvas[0]), self.phase, self.absorption)
+        return transmission(on_canvas(own, self.canvas[0]), self.phase, self.absorption, self.electron)
+
+    def illumination(self, parameters: Parameters, view: Int[Array, ""]) -> Shared:
+        """What the frames of a view share beside the specimen."""
         here = eqx.tree_at(lambda p: p.probe, parameters, probe_of_view(parameters.probe, view, self.views))
-        return image, self.frame.illumination(here, view)
+        return self.frame.illumination(here, view)
 
     def frames(self, parameters: Parameters, index: Int[Array, " frame"], canvas: Array):
         return self.frame.frames(parameters, index, canvas)

@@ -1,0 +1,64 @@
+"""Ptychography of every view of a tilt series by itself: the first step of the step-by-step chain.
+
+Each view has an object of its own, all share the probe, and one gradient loop fits them together with the likelihood that the
+joint problem has; nothing knows yet that the objects are projections of one volume.
+"""
+
+import dataclasses
+import sys
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from ..batches import Batches
+from ..forward.ptychography import Ptychography
+from ..geometry import Geometry
+from ..measurement import Measurement
+from ..noise import Poisson
+from ..objective import AbstractNoise, DataTerm, Objective
+from ..optimise import fit
+from ..optimisers import Adam, Optimisers, flattened
+from ..parameters import Parameters
+from ..progress import Progress
+from .guess import Guess
+
+NAME = "views"
+
+
+def adams() -> Optimisers:
+    return {"object": Adam(0.05), "probe": {"modes": Adam(0.01)}}
+
+
+class Views(eqx.Module):
+    """epochs: passes over all frames; views_per_step: views whose frames make one step of the common probe; batch_size: frames of
+    each. optimisers: as those of a run, of `object`, `probe`, `positions`."""
+
+    start: Guess = eqx.field(default_factory=Guess)
+    noise: AbstractNoise = Poisson()
+    optimisers: Optimisers = eqx.field(default_factory=adams)
+    epochs: int = 60
+    batch_size: int = 32
+    views_per_step: int = 4
+
+    def __check_init__(self):
+        if self.epochs < 1 or self.batch_size < 1 or self.views_per_step < 1:
+            raise ValueError(
+                f"`epochs` is {self.epochs}, `batch_size` {self.batch_size}, `views_per_step` {self.views_per_step}; "
+                "expected 1 or more."
+            )
+
+    def __call__(self, geometry: Geometry, measurement: Measurement, *, seed: int = 0) -> Parameters:
+        """Objects (view, y, x), probe and positions after all epochs."""
+        own = dataclasses.replace(measurement, specimen=np.arange(len(measurement.specimen), dtype=np.int32))
+        parameters = self.start(geometry, own, seed=seed)
+        pair = {NAME: (geometry, own)}
+        objective = Objective({NAME: DataTerm(NAME, Ptychography(), self.noise)}).bind(pair)
+        dtype = np.float64 if jnp.result_type(float) == jnp.float64 else np.float32
+        batches = Batches(pair, self.batch_size, self.views_per_step, seed=seed, dtype=dtype)
+        chosen = flattened(self.optimisers)
+        with Progress(self.epochs, name="views", stream=sys.stderr) as progress:
+            for state in fit(objective, parameters, batches, chosen, epochs=self.epochs):
+                parameters = state.parameters
+                progress.update(state.epoch, 0, float(np.mean(state.values["total"])))
+        return parameters

@@ -1,0 +1,69 @@
+"""A finished reconstruction of a simulated tilt series against what is true of it; never seen by the reconstruction itself."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .analysis.volume_truth import alignment_residue, compare_with_truth
+from .halves import densities
+from .parameters import Parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """Numbers for metrics.json and pictures for the figures; both empty where nothing is known."""
+
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    images: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+def centroid(probe: np.ndarray) -> Float[np.ndarray, "2"]:
+    """Centre (y, x) of the intensity of modes (mode, v, u), from pixel n//2, in pixels."""
+    light = np.sum(np.abs(np.asarray(probe, np.complex128)) ** 2, axis=0)
+    v, u = (np.arange(n) - n // 2 for n in light.shape)
+    return np.array([np.sum(light * v[:, None]), np.sum(light * u)]) / np.sum(light)
+
+
+def view_means(values: Float[np.ndarray, "scan 2"], view: np.ndarray) -> Float[np.ndarray, "view 2"]:
+    """Mean over the frames of every view."""
+    count = np.bincount(view)
+    return np.stack([np.bincount(view, values[:, k]) / count for k in (0, 1)], axis=1)
+
+
+def displacement(parameters: Parameters) -> Float[np.ndarray, "view 2"]:
+    """How far the specimen lay from the light in each view, (v, u) pixels: shift of the projection less mean correction of the
+    positions less the probe's centroid, which are one and the same to the frames."""
+    alignment = parameters.alignment
+    assert alignment is not None
+    view = np.asarray(alignment.view)
+    corrections = np.asarray(parameters.positions() - parameters.positions.nominal, np.float64)
+    shifts = np.asarray(alignment.shift, np.float64)
+    return shifts - view_means(corrections, view) - centroids(parameters, len(shifts))
+
+
+def centroids(parameters: Parameters, views: int) -> Float[np.ndarray, "view 2"]:
+    """The probe's centre in every view, between its knots."""
+    knots = np.stack([centroid(modes) for modes in np.asarray(parameters.probe.modes)])
+    place = np.linspace(0, len(knots) - 1, views)
+    return np.stack([np.interp(place, np.arange(len(knots)), knots[:, k]) for k in (0, 1)], axis=1)
+
+
+def against_truth(reader: Any, parameters: Parameters) -> Truth:
+    """Errors after removing the gauge, for a reader that simulates a tilt series."""
+    if parameters.volume is None or parameters.alignment is None or not hasattr(reader, "truth"):
+        return Truth()
+    truth = reader.truth()
+    if "electron_density_true" not in truth:
+        return Truth()
+    view = np.asarray(parameters.alignment.view)
+    found = displacement(parameters)
+    jitter = truth["positions_true"] - np.asarray(parameters.positions.nominal, np.float64)
+    true = truth["projection_shift_true"] - view_means(jitter, view) - centroid(truth["probe_true"])
+    residue = alignment_residue(found, true, np.asarray(parameters.alignment.angle, np.float64))
+    compared = compare_with_truth(
+        densities(parameters), truth["electron_density_true"], truth["particle_true"]
+    )
+    metrics = {"alignment_rms_px": residue.rms_px, **compared.metrics()}
+    return Truth(metrics, {"displacement_found": found, "displacement_true": true})
