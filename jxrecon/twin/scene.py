@@ -74,16 +74,18 @@ class BallWithHoles(AbstractScene):
 
     def matter(self, seed, finer=1):
         z, y, x = grid(self.shape, self.voxel_m, finer)
-        soft = self.voxel_m / finer
+        soft, holes = self.voxel_m / finer, self.balls(seed)
+        inside = np.empty((z.size, y.size, x.size), np.float32)
+        solid = np.empty_like(inside)
+        for k, height in enumerate(z.ravel()):
 
-        def share(centre, radius):
-            distance = np.sqrt((z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
-            return np.clip((radius - distance) / soft + 0.5, 0, 1).astype(np.float32)
+            def share(centre, radius, height=height):
+                distance = np.sqrt((height - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
+                return np.clip((radius - distance) / soft + 0.5, 0, 1)
 
-        inside = share(np.zeros(3), self.radius_m)
-        solid = inside.copy()
-        for *centre, radius in self.balls(seed):
-            solid = np.minimum(solid, 1 - share(centre, radius))
+            inside[k] = solid[k] = share(np.zeros(3), self.radius_m)
+            for *centre, radius in holes[np.abs(holes[:, 0] - height) < holes[:, 3] + soft]:
+                solid[k] = np.minimum(solid[k], 1 - share(centre, radius))
         return Matter(np.float32(self.density) * solid, inside)
 
 

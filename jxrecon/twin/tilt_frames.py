@@ -1,7 +1,7 @@
 """The frames of a simulated tilt series, view by view as they are asked for, and everything that is true of them.
 
-What is true ends in `_true` and must never be given to a reconstruction. Frames of one view are simulated together and the last
-view is kept, so that reading in order costs each of them once, whatever their number.
+What is true ends in `_true` and must never be given to a reconstruction. Frames of one view are simulated together and are kept
+as long as there is room, so that reading twice costs a series of moderate size once.
 """
 
 import dataclasses
@@ -19,6 +19,9 @@ from .beam import centroid, expected_counts, guessed_modes, on_coarse_grid, true
 from .detector import NOT_MEASURED, PhotonCounter
 from .illumination import AbstractIllumination
 from .turned import TurnedScene
+
+
+KEPT_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class TiltFrames:
     mask: Bool[np.ndarray, "v u"]
     seed: int
     volumes: dict[str, np.ndarray]
-    _last: dict[int, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
+    _kept: dict[int, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
     _lock: Any = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -82,12 +85,16 @@ class TiltFrames:
         out = np.empty((len(index), *self.shape[1:]), np.float32)
         with self._lock:
             for view in np.unique(index // shots).tolist():
-                if view not in self._last:
-                    self._last.clear()
-                    self._last[view] = self.view(view)
                 mine = index // shots == view
-                out[mine] = self._last[view][index[mine] % shots]
+                out[mine] = self._of(view)[index[mine] % shots]
         return out
+
+    def _of(self, view: int) -> np.ndarray:
+        if view not in self._kept:
+            if sum(frames.nbytes for frames in self._kept.values()) > KEPT_BYTES:
+                self._kept.clear()
+            self._kept[view] = self.view(view)
+        return self._kept[view]
 
     def _modes(self, view: int) -> np.ndarray:
         factor, beam = float(self.acquisition.defocus[view]), self.beam
