@@ -20,7 +20,6 @@ from .detector import NOT_MEASURED, PhotonCounter
 from .illumination import AbstractIllumination
 from .turned import TurnedScene
 
-
 KEPT_BYTES = 2**30
 
 
