@@ -27,8 +27,8 @@ READERS: dict[str, type[AbstractReader]] = {
 # Formats that need more than a path.
 ASK = {
     "ptyr": "is a PtyPy result without frames: use `data=ptyr`, with `data.frames.path` the data that it was made from",
-    "nxtomo": "holds projections and no frames of ptychography; `data=nxtomo` reads them",
-    "data_exchange": "holds projections and no frames of ptychography; `data=data_exchange` reads them",
+    "nxtomo": "holds projections and no frames of ptychography; `jxrecon.data.nxtomo.Nxtomo` reads them",
+    "data_exchange": "holds projections and no frames of ptychography; `jxrecon.data.data_exchange.DataExchange` reads them",
     "eiger": "is a detector's master file without positions: use `data=eiger`, with `data.positions=FILE`",
 }
 

@@ -133,7 +133,8 @@ def describe(
     found["bytes"] = os.path.getsize(source)
     found["contents"] = contents(source, access)
     if found["format"] in PROJECTIONS:
-        return found | describe_projections(found["format"], source, reader.instrument, access)
+        seen = describe_projections(found["format"], source, reader.instrument, access)
+        return found | seen | {"problem": seen["problem"] or f"{source}: {ASK[found['format']]}."}
     if isinstance(reader, Auto) and found["format"] in ASK:
         return found | {"problem": f"{source}: {ASK[found['format']]}.", "missing": [], "advice": []}
     return found | _described_scan(reader)

@@ -35,7 +35,10 @@ def test_settings_are_handed_on(plain_file):
     [
         (["content/obj/S00/data", "content/probe/S00/data"], "`data=ptyr`, with `data.frames.path`"),
         (["entry/data/data_000001"], "`data=eiger`, with `data.positions=FILE`"),
-        (["exchange/data", "exchange/theta"], "holds projections .* `data=data_exchange` reads them"),
+        (
+            ["exchange/data", "exchange/theta"],
+            "holds projections .* `jxrecon.data.data_exchange.DataExchange` reads them",
+        ),
         (["changes/data", "changes/theta"], "layout is not known .it holds /changes/data, /changes/theta"),
         ([], "it holds nothing"),
     ],

@@ -8,11 +8,16 @@ import pytest
 from jxrecon.config import build, compose
 from jxrecon.data.access import Access
 from jxrecon.data.plain import Plain
+from jxrecon.data.projection_reader import AbstractProjectionReader
 from jxrecon.data.reader import AbstractReader
 from jxrecon.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs/data"
-NAMES = sorted(p.stem for p in CONFIGS.glob("*.yaml") if "path: ???" in p.read_text()) + ["several"]
+PROJECTIONS = ["data_exchange", "nxtomo"]
+NAMES = sorted(
+    p.stem for p in CONFIGS.glob("*.yaml") if "path: ???" in p.read_text() and p.stem not in PROJECTIONS
+)
+NAMES += ["several", "tilt_series"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,6 +32,25 @@ def test_config_builds_a_reader(name, tmp_path):
     assert isinstance(reader, AbstractReader) and reader.source.startswith(str(tmp_path))
     assert reader.preprocess.pair("crop") == (64, 64) and reader.preprocess.centre == (3.0, 4.5)
     assert reader.instrument.focus_to_sample_m == 3.65e-3 and reader.access.limits().locking is False
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_config_builds_a_reader_of_projections(name, tmp_path):
+    overrides = [
+        f"data={name}",
+        f"data.path={tmp_path}/a.h5",
+        "data.angles=[1,2]",
+        "data.instrument.energy_keV=9",
+    ]
+    reader = build(compose(overrides).cfg["data"])
+    assert isinstance(reader, AbstractProjectionReader) and reader.source == f"{tmp_path}/a.h5"
+    assert reader.angles == (1.0, 2.0) and reader.instrument.energy_keV == 9.0
+
+
+@pytest.mark.parametrize("angles", ["theta.txt", "[1,2.5]", "':/entry/angle'"])
+def test_config_of_a_tilt_series(angles):
+    reader = build(compose(["data=tilt_series", "data.path='s_*.h5'", f"data.angles={angles}"]).cfg["data"])
+    assert reader.angles == ((1.0, 2.5) if "[" in angles else angles.strip("'"))
 
 
 @pytest.mark.parametrize(
