@@ -89,6 +89,43 @@ class BallWithHoles(AbstractScene):
         return Matter(np.float32(self.density) * solid, inside)
 
 
+class SeveralBodies(AbstractScene):
+    """Bodies side by side, each drawn anew and evaluated on a grid of its own, whose middle is put at its place.
+
+    places: (z, y, x) of the bodies' middles from the middle of the scene, in voxels. Where grids overlap, densities add up.
+    """
+
+    bodies: tuple[AbstractScene, ...] = (BallWithHoles(),)
+    places: tuple[tuple[int, int, int], ...] = ((0, 0, 0),)
+    shape: tuple[int, int, int] = (64, 64, 64)
+    voxel_m: float = 40e-9
+
+    def __check_init__(self):
+        if len(self.bodies) != len(self.places):
+            raise ValueError(
+                f"{len(self.bodies)} `bodies` and {len(self.places)} `places`; expected as many."
+            )
+        for body, place in zip(self.bodies, self.places, strict=True):
+            low = [n / 2 + c - m / 2 for n, c, m in zip(self.shape, place, body.shape, strict=True)]
+            high = [n / 2 - c - m / 2 for n, c, m in zip(self.shape, place, body.shape, strict=True)]
+            if min(*low, *high) < 0 or any(x % 1 for x in low):
+                raise ValueError(f"a body of {body.shape} voxels at {place} does not fit into {self.shape}.")
+            if body.voxel_m != self.voxel_m:
+                raise ValueError(f"a body has voxels of {body.voxel_m} m in a scene of {self.voxel_m} m.")
+
+    def matter(self, seed, finer=1):
+        z, y, x = (n * finer for n in self.shape)
+        density, inside = np.zeros((z, y, x), np.float32), np.zeros((z, y, x), np.float32)
+        for number, (body, place) in enumerate(zip(self.bodies, self.places, strict=True)):
+            own = body.matter(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]), finer)
+            sides = zip(self.shape, place, body.shape, strict=True)
+            first = [(n - m) * finer // 2 + c * finer for n, c, m in sides]
+            where = tuple(slice(f, f + m * finer) for f, m in zip(first, body.shape, strict=True))
+            density[where] += own.electron_density
+            inside[where] += own.inside
+        return Matter(density, np.minimum(inside, 1))
+
+
 class Capillary(eqx.Module):
     """A tube along the axis of rotation, as long as the beam is high. `centre_m`: (y, x) of its middle at the angle 0."""
 
