@@ -13,15 +13,17 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from . import optimise
 from .batches import Batches, Block, Steps
 from .devices import mesh_of
 from .geometry import Geometry
 from .initial.first_guess import object_shape
+from .initial.flat_volume import FlatVolume
 from .measurement import Measurement
 from .objective import DataTerm, Objective
-from .parameters import Parameters, Positions, Probe
+from .parameters import Alignment, Parameters, Positions, Probe, Volume
 from .reconstruction import Reconstruction
 
 PROGRAM = 600 << 20  # bytes of the interpreter with all that a run imports and compiles, before any frame
@@ -60,14 +62,36 @@ def nbytes(tree: Any) -> int:
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
 
 
+def volume_of(initial: Any, geometry: Geometry, measurement: Measurement) -> tuple[Volume, Alignment] | None:
+    """Shapes of the volume and its alignment, None for a first guess without one."""
+    flat = getattr(initial, "flat", initial)
+    if not isinstance(flat, FlatVolume):
+        return None
+    shape, views = flat.shape(geometry, measurement), len(measurement.specimen)
+
+    def made() -> tuple[Volume, Alignment]:
+        cube, each = jnp.zeros(shape), jnp.zeros(views)
+        own = cube if flat.absorption else None
+        support = None if flat.support is None else cube
+        volume = Volume(cube, own, None if flat.softness is None else jnp.zeros(()), support)
+        view = jnp.zeros(measurement.scan_count, jnp.int32)
+        return volume, Alignment(each, each, jnp.zeros((views, 2)), view)
+
+    return eqx.filter_eval_shape(made)
+
+
 def unknowns(initial: Any, geometry: Geometry, measurement: Measurement) -> Parameters:
     """Shapes of the first guess; modes and variations as `initial` says, else as the file's probe has them."""
-    settings = getattr(initial, "start", initial)
+    in_volume = volume_of(initial, geometry, measurement)
+    settings = getattr(initial, "flat", initial)
+    settings = getattr(settings, "start", settings)
     modes = getattr(settings, "modes", None) or (1 if measurement.probe is None else len(measurement.probe))
     variations, background = getattr(settings, "variations", 0), getattr(settings, "background", None)
     v, u = geometry.probe_shape
     y, x = object_shape(measurement.positions_px, (v, u))
     n, optics = measurement.scan_count, int(measurement.optics.max()) + 1
+    if in_volume is not None:
+        optics = getattr(getattr(initial, "flat", initial), "knots", 1)
 
     def made() -> Parameters:
         real, field = jnp.result_type(float), jnp.result_type(complex)
@@ -80,9 +104,13 @@ def unknowns(initial: Any, geometry: Geometry, measurement: Measurement) -> Para
         positions = Positions(jnp.zeros((n, 2), real), jnp.zeros((n, 2), real), jnp.zeros(4, real))
         specimens = int(measurement.specimen.max()) + 1
         dark = None if background is None else jnp.zeros(geometry.frame_shape, real)
-        return Parameters(jnp.zeros((specimens, y, x), field), probe, positions, jnp.zeros(n, real), dark)
+        object = None if in_volume else jnp.zeros((specimens, y, x), field)
+        return Parameters(object, probe, positions, jnp.zeros(n, real), dark)
 
-    return eqx.filter_eval_shape(made)
+    found = eqx.filter_eval_shape(made)
+    if in_volume is None:
+        return found
+    return dataclasses.replace(found, volume=in_volume[0], alignment=in_volume[1])
 
 
 def chunk(batches: Batches, name: str) -> tuple[Block, Steps]:
@@ -90,7 +118,9 @@ def chunk(batches: Batches, name: str) -> tuple[Block, Steps]:
     _, measurement = batches.measurements[name]
     frames = -(-batches.block_frames(name) // batches.devices) * batches.devices
     v, u = measurement.frames.shape[1:]
-    count, size = -(-frames // batches.batch_size), min(batches.batch_size, frames)
+    most = max(np.bincount(measurement.view)) if len(measurement.specimen) > 1 else frames
+    size, together = min(batches.batch_size, int(most)), batches.views_per_step
+    count = -(-frames // (size * together))
 
     def made() -> tuple[Block, Steps]:
         block = Block(
@@ -100,7 +130,7 @@ def chunk(batches: Batches, name: str) -> tuple[Block, Steps]:
             folds=jnp.zeros((), jnp.int32),
             level=jnp.zeros((), batches.dtype),
         )
-        row = jnp.zeros((count, 1, size), jnp.int32)
+        row = jnp.zeros((count, together, size), jnp.int32)
         weight, scale = jnp.zeros(row.shape, batches.dtype), jnp.zeros(count, batches.dtype)
         return block, Steps(row[..., 0], row, row, weight, scale)
 
