@@ -20,6 +20,7 @@ from .instrument import Instrument, set_up
 from .preprocess import Pipeline, Preprocess, PreprocessedFrames, empty_frames, oriented, place
 from .resample import recentre_object, resample_far, resample_near
 from .scan import Scan, Views, check_count, check_mask, one_view
+from .shared_maps import shared
 from .survey import Survey, survey
 
 _log = logging.getLogger(__name__)
@@ -109,8 +110,9 @@ def pipeline_of(scan: Scan, preprocess: Preprocess, centre, source: str) -> Pipe
     start, size = place(shape, orientation, centre, crop, preprocess.bin)
     corner = (preprocess.zero_frequency or scan.zero_frequency) == "corner"
     # The files' maps lie as their frames do; with a corner, mask and maps are shifted with them.
+    dark, scale = (None if image is None else shared(image) for image in (dark, scale))
     return Pipeline(
-        corner, orientation, start, size, preprocess.bin, mask, dark, scale, preprocess.saturation
+        corner, orientation, start, size, preprocess.bin, shared(mask), dark, scale, preprocess.saturation
     )
 
 

@@ -23,6 +23,7 @@ from .detector import (
     window_start,
 )
 from .frames import AbstractRawFrames, blocks, counts_of
+from .shared_maps import shared
 
 
 def _pair(value):
@@ -199,7 +200,7 @@ class PreprocessedFrames:
     ):
         self._raw, self._pipeline, self._selection = raw, pipeline, selection
         self._where, self._drop_empty = where, drop_empty
-        self.mask = pipeline.final_mask() if mask is None else mask
+        self.mask = shared(pipeline.final_mask() if mask is None else mask)
         self._frame_bytes = int(np.prod(raw.shape[1:])) * max(raw.dtype.itemsize, 4)
 
     @property

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -153,6 +154,26 @@ def test_a_file_that_changes_or_goes_away_is_named(files, known):
         found.frames.read(np.array([8]))
     with pytest.raises(InputError, match=r"s_6.h5: no such file"):
         found.frames.read(np.array([12]))
+
+
+def test_masks_and_flats_of_all_files_are_one(tmp_path, known):
+    for k in range(30):
+        with h5py.File(tmp_path / f"{k}.h5", "w") as file:
+            file.create_dataset("intensity", data=np.ones((2, 300, 300), np.uint8), compression="gzip")
+            file["positions_px"] = known.positions_px[:2]
+            for name, value in known.scalars().items():
+                file[name] = value
+    np.save(tmp_path / "flat.npy", np.full((300, 300), 2.0))
+    flat = Preprocess(flat=f"{tmp_path}/flat.npy")
+    kept, grown = [], []
+    tracemalloc.start()
+    for count in (2, 30):
+        names = [f"{tmp_path}/{k}.h5" for k in range(count)]
+        kept.append(TiltSeries(paths=names, angles=range(count), preprocess=flat).read()[1])
+        grown.append(tracemalloc.get_traced_memory()[0] / 2**20)
+    tracemalloc.stop()
+    assert (kept[1].frames.read(np.array([0, 59])) == 1).all()
+    assert grown[1] - grown[0] < 3  # MiB; a flat and two masks for each of 28 files would be 14
 
 
 def truncate(path):
