@@ -24,8 +24,9 @@ from .diffraction import FINER
 from .illumination import AbstractIllumination, ZonePlate
 from .projector import columns
 from .scan import AbstractScan, FermatSpiral
-from .scene import AbstractScene, BallWithHoles, Capillary, pooled
+from .scene import AbstractScene, Capillary, pooled
 from .simulation import AbstractSimulation
+from .single_particle import SingleParticle
 from .tilt_frames import Beam, TiltFrames
 from .turned import TurnedScene, log_transmission
 
@@ -49,7 +50,7 @@ class SimulatedTiltSeries(AbstractSimulation):
 
     experiment: ClassVar[str] = "ptychotomography"
 
-    scene: AbstractScene = BallWithHoles()
+    scene: AbstractScene = SingleParticle()  # pyright: ignore[reportCallIssue]
     capillary: Capillary | None = None
     material: Material = Material()
     finer: int = 2

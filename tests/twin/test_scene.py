@@ -8,8 +8,10 @@ import pytest
 from jxrecon.twin.acquisition import Nuisances, TiltAngles
 from jxrecon.twin.detector import PhotonCounter
 from jxrecon.twin.illumination import ZonePlateConeBeam
+from jxrecon.twin.particle import preset
 from jxrecon.twin.scan import FermatSpiral
 from jxrecon.twin.scene import BallWithHoles, Capillary, SeveralBodies, pooled
+from jxrecon.twin.single_particle import SingleParticle
 from jxrecon.twin.tilt_series import SimulatedTiltSeries
 
 BALL = BallWithHoles(shape=(32, 32, 32), radius_m=0.55e-6, holes=6, hole_radius_m=(0.06e-6, 0.15e-6))
@@ -129,3 +131,17 @@ def test_near_field_shift_moves_the_shadow():
     inner = slice(44, 84)
     error = np.abs(moved[inner, 50:90] - still[inner, 44:84]).mean()
     assert error < 0.25 * np.abs(still[inner, 50:90] - still[inner, 44:84]).mean()
+
+
+def test_a_particle_in_the_beam():
+    """The scene has the particle's electrons and shape, whatever the fineness, and is turned about its centre."""
+    particle = preset("tiny", radius_m=0.6e-6)
+    scene = SingleParticle(particle)  # pyright: ignore[reportCallIssue]
+    assert scene.shape == (32, 32, 32) and scene.voxel_m == 60e-9
+    fine, maps = scene.matter(3, 2), particle.maps(3)
+    assert np.allclose(pooled(fine.electron_density, 2), maps.electron_density, atol=1e-5)
+    assert np.allclose(pooled(fine.inside, 2), maps.inside, atol=1e-5)
+    series = SimulatedTiltSeries(scene=scene, scan=FermatSpiral(2, 4.0), angles=TiltAngles(2))
+    truth = series.simulate(3)
+    assert np.allclose(truth["electron_density_true"], maps.electron_density, atol=1e-5)
+    assert np.array_equal(truth["particle_true"], maps.particle)

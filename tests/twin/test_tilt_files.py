@@ -79,7 +79,12 @@ def test_settings_of_a_reader_apply(data):
 
 
 def test_experiment_writes_a_file(tmp_path, capsys):
-    small = ["simulation.angles.count=3", "simulation.scan.count=4", "simulation.nuisances.axis_offset=2"]
+    small = [
+        "simulation.angles.count=3",
+        "simulation.scan.count=4",
+        "simulation.nuisances.axis_offset=2",
+        "simulation.scene.particle.size=32",
+    ]
     run = [f"hydra.run.dir={tmp_path}/set", "seed=5", *small]
     assert cli.main(["experiment=simulate_tilt_series", *run]) == 0
     assert "12 frames" in capsys.readouterr().out

@@ -46,7 +46,7 @@ def test_material_at_7_kev():
 
 @pytest.fixture(scope="module")
 def mini():
-    return SimulatedTiltSeries().simulate()
+    return SimulatedTiltSeries(scene=BallWithHoles()).simulate()
 
 
 def test_layout_and_mini_series(mini):
