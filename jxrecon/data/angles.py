@@ -43,6 +43,11 @@ class Angles:
     names: tuple[str, ...] | None = None
 
 
+def text_or_tuple(value):
+    """A setting of angles as it is kept: a list of numbers as a tuple."""
+    return value if value is None or isinstance(value, str) else tuple(float(v) for v in value)
+
+
 def suspicion(angle_deg: np.ndarray, unit: str) -> str | None:
     """Why angles that were taken for `unit` look like the other one, with their range; None where they do not."""
     if len(angle_deg) == 0:

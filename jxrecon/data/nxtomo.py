@@ -13,11 +13,11 @@ import numpy as np
 
 from ..errors import InputError
 from .access import Access
-from .angles import AngleUnit
+from .angles import AngleUnit, text_or_tuple
 from .hdf5 import GuardedFile
 from .instrument import Instrument
 from .nxcxi import first, length
-from .projection_reader import AbstractProjectionReader, images, some, text_or_tuple
+from .projection_reader import AbstractProjectionReader, images, some
 from .projection_series import ProjectionSeries, Quantity, quantity_of
 from .units import kilo_electron_volts
 

@@ -84,11 +84,6 @@ def _of_chosen(angles: np.ndarray, chosen: np.ndarray, where: str, path: str) ->
     return angles[chosen] if len(angles) == count else angles
 
 
-def text_or_tuple(value):
-    """A list of angles as a tuple."""
-    return value if value is None or isinstance(value, str) else tuple(float(v) for v in value)
-
-
 def images(dataset: GuardedDataset) -> GuardedDataset:
     """The dataset, if it holds images (frame, v, u)."""
     if len(dataset.shape) != 3 or 0 in dataset.shape:

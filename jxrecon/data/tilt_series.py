@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..geometry import Geometry
 from ..measurement import Measurement
 from .access import Access
-from .angles import Angles, AngleUnit, read_angles, suspicion
+from .angles import Angles, AngleUnit, read_angles, suspicion, text_or_tuple
 from .assemble import assemble, origin_of
 from .auto import Auto
 from .instrument import Instrument
@@ -29,10 +29,6 @@ from .series_files import angles_of_files, find_files
 from .several import check_alike, join
 
 _log = logging.getLogger(__name__)
-
-
-def _text_or_tuple(value):
-    return value if value is None or isinstance(value, str) else tuple(float(v) for v in value)
 
 
 class TiltSeries(AbstractReader):
@@ -49,7 +45,7 @@ class TiltSeries(AbstractReader):
 
     path: str = ""
     paths: tuple[str, ...] = eqx.field(converter=tuple, default=())
-    angles: str | tuple[float, ...] | None = eqx.field(converter=_text_or_tuple, default=None)
+    angles: str | tuple[float, ...] | None = eqx.field(converter=text_or_tuple, default=None)
     angle_unit: AngleUnit = "auto"
     angle_column: int | str | None = None
     share: Literal["probe", "nothing"] = "probe"
