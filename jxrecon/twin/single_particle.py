@@ -13,7 +13,8 @@ class SingleParticle(AbstractScene):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return (self.particle.size,) * 3
+        n = self.particle.size
+        return n, n, n
 
     @property
     def voxel_m(self) -> float:
