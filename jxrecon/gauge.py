@@ -2,7 +2,9 @@
 
 - A common shift of all positions is a translation of the object: shifts keep their mean.
 - An affine map of the positions can be written as shifts too: with the map free, shifts keep their linear part.
-- A shift of a whole view can be written as its alignment: with that free, shifts keep their mean in every view.
+- A shift of a whole view can be written as its alignment: with that free, shifts keep their mean in every view. They keep their
+  linear part too: the scan's scale and the probe's defocus are nearly interchangeable, and a tilt series has one stage, whose
+  scale is `positions.affine`'s to find.
 - A translation of the volume moves its projections by a constant along the axis and by a cos + b sin of the angle across it, and
   a rotation turns all views alike: alignments keep these parts. (A constant across the axis is the axis's own place: it is seen.)
 - A common factor on all shots belongs to the probe: flux keeps its mean.
@@ -72,9 +74,10 @@ def without_gauge(updates: Parameters, parameters: Parameters) -> Parameters:
     updates = without_alignment_gauge(updates, parameters)
     shift, flux = updates.positions.shift, updates.flux
     if shift is not None:
-        linear = updates.positions.affine is not None
+        aligned = updates.alignment is not None and updates.alignment.shift is not None
+        linear = aligned or updates.positions.affine is not None
         shift = without_trend(shift, parameters.positions.nominal, linear)
-        if updates.alignment is not None and updates.alignment.shift is not None:
+        if aligned:
             here = parameters.alignment
             shift = without_view_means(shift, here.view, here.angle.shape[0])
         updates = eqx.tree_at(lambda u: u.positions.shift, updates, shift)

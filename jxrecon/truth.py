@@ -65,5 +65,11 @@ def against_truth(reader: Any, parameters: Parameters) -> Truth:
     compared = compare_with_truth(
         densities(parameters), truth["electron_density_true"], truth["particle_true"]
     )
-    metrics = {"alignment_rms_px": residue.rms_px, **compared.metrics()}
+    names = {
+        "density_mean_error": "density_mean_error_fraction",
+        "density_rmse": "density_rmse_e_per_A3",
+        "fsc_truth_voxels": "resolution_truth_voxels",
+    }
+    errors = {names.get(name, name): value for name, value in compared.metrics().items()}
+    metrics = {"alignment_rms_px": residue.rms_px, **errors}
     return Truth(metrics, {"displacement_found": found, "displacement_true": true})

@@ -46,6 +46,8 @@ def _lit(result: Result) -> np.ndarray:
 
 
 def _specimens(result: Result) -> Iterator[Drawing]:
+    if result.parameters.object is None:
+        return
     objects, lit, pixel = np.asarray(result.parameters.object), _lit(result), result.geometry.pixel_size_m
     for k, transmission in enumerate(objects):
         for name, figure in (("object_phase", object_phase), ("object_amplitude", object_amplitude)):

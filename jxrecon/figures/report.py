@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..parameters import Parameters
 from ..result import Result
 from ..storage import plain, write_text_atomically
 from .captions import CAPTIONS, METRICS
@@ -98,15 +99,30 @@ def commands(result: Result, folder: Path) -> str:
     lines.append(f"# go on, if it was stopped\njxrecon resume {run}\n")
     lines.append(f"# draw figures and report again\njxrecon report {run}\n")
     opened = str(folder / "result.h5")
-    lines.append(
-        f"# in Python\nimport jxrecon\nresult = jxrecon.load({opened!r})\nobject = result.parameters.object"
-    )
+    what = "object = result.parameters.object"
+    if result.parameters.volume is not None:
+        what = "density = result.parameters.volume.electron_density()  # e/A^3, (y, x, z)"
+    lines.append(f"# in Python\nimport jxrecon\nresult = jxrecon.load({opened!r})\n{what}")
     return f"<pre>{html.escape(chr(10).join(lines))}</pre>"
+
+
+def _specimen(parameters: Parameters, y: float, x: float) -> dict[str, str]:
+    """Size of the object or of the volume, pixels in nm."""
+    if parameters.volume is not None:
+        shape = parameters.volume.density.shape
+        views = 0 if parameters.alignment is None else len(parameters.alignment.angle)
+        return {
+            "volume": f"{shape[2]} × {shape[0]} × {shape[1]} voxels (z, y, x) of {x:.4g} nm",
+            "rotation angles": f"{views}",
+        }
+    shape = () if parameters.object is None else parameters.object.shape
+    pixel = f"{y:.4g} nm" + (f" × {x:.4g} nm" if abs(x - y) > 1e-3 * x else "")
+    return {"object": f"{shape[-2]} × {shape[-1]} pixels of {pixel}"}
 
 
 def set_up(result: Result) -> str:
     """Geometry in the units that people use."""
-    geometry, shape = result.geometry, result.parameters.object.shape
+    geometry, parameters = result.geometry, result.parameters
     modes = result.parameters.probe.modes.shape
     y, x = (p * 1e9 for p in geometry.pixel_size_m)
     rows = {
@@ -114,7 +130,7 @@ def set_up(result: Result) -> str:
         "regime": geometry.regime.replace("_", " "),
         "sample to detector": f"{geometry.distance_m:.6g} m",
         "frames": f"{len(result.parameters.flux)} of {geometry.frame_shape[0]} × {geometry.frame_shape[1]} pixels",
-        "object": f"{shape[-2]} × {shape[-1]} pixels of {y:.4g} nm" + (f" × {x:.4g} nm" if abs(x - y) > 1e-3 * x else ""),
+        **_specimen(parameters, y, x),
         "probe": f"{modes[1]} mode{'s' * (modes[1] > 1)} of {modes[2]} × {modes[3]} pixels",
     }  # fmt: skip
     if geometry.magnification != 1.0:
