@@ -71,6 +71,7 @@ def series(
     views: int = 60,
     *,
     shift_px: float = 3.0,
+    axis_px: float = 0.0,
     noise: float = 0.0,
     ramp: float = 0.05,
     phase: float = 8.0,
@@ -78,11 +79,14 @@ def series(
     seed: int = 0,
     objects: np.ndarray | None = None,
 ) -> Series:
-    """Projections over 180 degrees; `phase` rad through the large ball, absorbing as NMC at 7 keV (delta / beta = 18.3)."""
+    """Projections over 180 degrees; `phase` rad through the large ball, absorbing as NMC at 7 keV (delta / beta = 18.3).
+
+    `shift_px` rms of the shifts, besides `axis_px` that all views share along u.
+    """
     rng = np.random.default_rng([seed, views])
     objects = balls(size, seed) if objects is None else objects
     angle = np.arange(views) * np.pi / views
-    shift = shift_px * rng.standard_normal((views, 2))
+    shift = shift_px * rng.standard_normal((views, 2)) + [0, axis_px]
     path = line_integrals(objects, angle, size, shift)
     rate = phase / (2 * objects[0, 3])
     slope = ramp * rng.standard_normal((views, 2))
