@@ -19,6 +19,6 @@ def simulate(composed: Composed) -> int:
     write_plain(path, geometry, measurement, **truth)
     folder.status("finished")
     folder.release()
-    count = measurement.scan_count
-    print(f"{path}: {count} frames; reconstruct with: jxrecon experiment={model.experiment} data.path={path}")
+    how = f"; reconstruct with: jxrecon experiment={model.experiment} data.path={path}"
+    print(f"{path}: {measurement.scan_count} frames{how if model.experiment else ''}")
     return 0

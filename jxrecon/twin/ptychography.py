@@ -37,7 +37,7 @@ class SimulatedPtychography(AbstractSimulation):
     margin             near field: pixels about the frame in which the wave is followed
     """
 
-    experiment: ClassVar[str] = "ptychography"
+    experiment: ClassVar[str | None] = "ptychography"
 
     specimen: AbstractSpecimen = LayeredParticle()
     illumination: AbstractIllumination = ZonePlate()

@@ -12,9 +12,9 @@ from ..measurement import Measurement
 
 
 class AbstractSimulation(eqx.Module):
-    """One data set to be; the same seed gives the same set. `experiment` reconstructs it."""
+    """One data set to be; the same seed gives the same set. `experiment` reconstructs its file, if there is one that does."""
 
-    experiment: eqx.AbstractClassVar[str]
+    experiment: eqx.AbstractClassVar[str | None]
 
     @abc.abstractmethod
     def measured(self, seed: int = 0) -> tuple[Geometry, Measurement, dict[str, Any]]:

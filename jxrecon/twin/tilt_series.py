@@ -48,7 +48,7 @@ class SimulatedTiltSeries(AbstractSimulation):
     margin             near field: pixels about the frame in which the wave is followed
     """
 
-    experiment: ClassVar[str] = "ptychotomography"
+    experiment: ClassVar[str | None] = None
 
     scene: AbstractScene = SingleParticle()  # pyright: ignore[reportCallIssue]
     capillary: Capillary | None = None
