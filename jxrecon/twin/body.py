@@ -17,6 +17,7 @@ from .states import State
 
 ROUGHNESS = 0.025  # standard deviation of the surface, relative to the radius
 LARGEST = 1.12  # radii within which a particle lies
+GOLDEN = (5**0.5 - 1) / 2  # moves the layers from seed to seed, so that a few seeds together show none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,13 @@ def draw_body(
     seeds = jittered_lattice(of_seeds, LARGEST * radius_m, grain_m)
     r, outside = surface.distances(seeds)
     grains = draw_grains(
-        of_layers, seeds, r / outside, particle_m=radius_m, spacing_m=grain_m, layer_m=layer_m
+        of_layers,
+        seeds,
+        r / outside,
+        particle_m=radius_m,
+        spacing_m=grain_m,
+        layer_m=layer_m,
+        offset=seed * GOLDEN % 1,
     )
     cracks = draw_cracks(of_cracks, state, radius_m, fragment_spread)
     margins = [np.minimum(crack.at(seeds, r).margin(), 4 * grain_m) for crack in cracks]

@@ -87,8 +87,9 @@ class Drawn:
         maps["radius"][:] = r / surface
         maps["layer"] = np.full(len(r), -1, np.int16)
         near = np.flatnonzero(r < surface + voxel)
-        for start in range(0, len(near), CHUNK // supersample**3):
-            here = near[start : start + CHUNK // supersample**3]
+        step = max(1, CHUNK // supersample**3)
+        for start in range(0, len(near), step):
+            here = near[start : start + step]
             for name, values in self._voxels(centres[here], voxel, supersample).items():
                 maps[name][here] = values
         return Maps(self.body.state, **{name: a.reshape(shape) for name, a in maps.items()})

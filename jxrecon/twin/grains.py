@@ -90,10 +90,11 @@ def draw_grains(
     particle_m: float,
     spacing_m: float,
     layer_m: float,
+    offset: float,
 ) -> Grains:
-    """Layers and vacancies for seeds at these relative radii."""
+    """Layers and vacancies for seeds at these relative radii; `offset` moves the layers, in periods."""
     warp = draw_field(rng, 0.35 * particle_m, waves=28, axes=3)
-    phase = radius * particle_m / layer_m + LAYER_WARP * warp.at(seed) + rng.uniform()
+    phase = radius * particle_m / layer_m + LAYER_WARP * warp.at(seed) + offset
     return Grains(
         seed=seed,
         radius=radius,

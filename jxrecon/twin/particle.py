@@ -45,8 +45,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Particle(eqx.Module):
     """A particle in the middle of a cube of `size` voxels, each averaged over `supersample`^3 points.
 
-    `capillary_m` puts it into a glass capillary of this inner radius along z; `fragments` gives each piece between cracks a
-    unit cell of its own.
+    grain_m: spacing of the primary grains. layer_m: period of dense and porous layers. n_solid: e/A^3 of the pristine solid.
+    chemistry: the solid's density follows composition and cell volume. fragments: pieces between cracks differ in their cell.
     """
 
     state: StateName = "pristine"
@@ -56,7 +56,7 @@ class Particle(eqx.Module):
     supersample: int = 1
     grain_m: float = 75e-9
     layer_m: float = 270e-9
-    n_solid: float = 1.0  # e/A^3 of the pristine solid
+    n_solid: float = 1.0
     chemistry: bool = False
     fragments: bool = False
 
