@@ -11,11 +11,10 @@ a = max(|cos|, |sin|) <= 1 and area 1,
 
 so the transpose is a gather too: at most two pixels per voxel and view. A scatter would be slow, and must be atomic on a GPU.
 
-The rotation axis z is the last: angles are shared by all slices, and every tap moves a contiguous z-vector with one weight. Loops
-are blocked so that what is added to (some views of the projections, some rows of the volume) stays in the cache, and a few taps
-are added at a time, so that it is read and written less often than the taps are.
+The rotation axis z is last: every tap moves a contiguous z-vector with one weight. What is added to (views of the projections or
+rows of the volume) is few enough for the cache, and takes some taps at a time.
 
-Peter Joseph, IEEE Trans. Med. Imaging 1, 192 (1982), doi:10.1109/TMI.1982.4307572.
+Joseph, IEEE Trans. Med. Imaging 1, 192 (1982), doi:10.1109/TMI.1982.4307572
 """
 
 from collections.abc import Callable
@@ -23,7 +22,8 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jax.scipy.ndimage import map_coordinates
+from jaxtyping import Array, Bool, Float, Int
 
 # Views of the projections, and rows of the volume, that are added to at once; taps per pass over them; slices.
 VIEWS, ROWS, UNROLLED, SLICES = 16, 16, 4, 256
@@ -39,8 +39,18 @@ def _middle(count):
     return (count - 1) / 2
 
 
-def _part(x: Float[Array, " view"], start, size: int) -> Float[Array, " part"]:
-    return jax.lax.dynamic_slice(x, (start,), (size,))
+def _views(start, size: int, angle: Array, shift: Array) -> tuple[Array, Array]:
+    return jax.lax.dynamic_slice(angle, (start,), (size,)), jax.lax.dynamic_slice(shift, (start,), (size,))
+
+
+# What decides which voxel a weight belongs to stands behind a barrier: XLA may compute it twice, with two roundings.
+def _floor(x: Float[Array, "*shape"]) -> Int[Array, "*shape"]:
+    return jax.lax.optimization_barrier(jnp.floor(x).astype(jnp.int32))
+
+
+def _crosses_rows(angle: Float[Array, " view"]) -> Bool[Array, " view"]:
+    """Whether a ray crosses the rows (y) more steeply than the columns."""
+    return jax.lax.optimization_barrier(jnp.abs(jnp.cos(angle)) >= jnp.abs(jnp.sin(angle)))
 
 
 def _rows(flat: Float[Array, "row z"], rows: Int[Array, "*where"], start, slices: int) -> Array:
@@ -52,22 +62,30 @@ def _rows(flat: Float[Array, "row z"], rows: Int[Array, "*where"], start, slices
     return jax.lax.gather(flat, corners, numbers, (1, slices), mode="promise_in_bounds")
 
 
-def _march(angle, shift, step, shape, width):
-    """Where rays cross the march rows `step`: (first voxel of the tap, fraction, 1/a), each (step, view, u), and the axes."""
-    cos, sin = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
-    along_y = jnp.abs(cos) >= jnp.abs(sin)
-    steep, flat = jnp.where(along_y, cos, sin), jnp.where(along_y, sin, cos)
-    steps, across = (jnp.where(along_y, *pair) for pair in (shape, shape[::-1]))
+def _added(sums: Float[Array, "a b z"], flat, rows, weights, start) -> Float[Array, "a b z"]:
+    """`sums` with both taps of every pass; `rows` and `weights`: (near, far), each (pass, a, b)."""
+    # Behind a barrier, or XLA computes rows and weights again for every slice.
+    rows, weights = jax.lax.optimization_barrier((rows, weights))
+    for *where, near, far in zip(*rows, *(w.astype(sums.dtype)[..., None] for w in weights)):
+        first, second = (_rows(flat, row, start, sums.shape[2]) for row in where)
+        sums = sums + near * first + far * second
+    return sums
+
+
+def _crossings(angle, shift, along_y, step, shape, width):
+    """Where rays cross the march rows `step`, in voxels (step, view, u); length in a row; march rows and voxels of each."""
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    steep, flat = jnp.where(along_y, cos, sin)[:, None], jnp.where(along_y, sin, cos)[:, None]
+    steps, across = (jnp.where(along_y, *pair)[:, None] for pair in (shape, shape[::-1]))
     u = jnp.arange(width) - _middle(width) - shift[:, None]
     position = (u - (step[:, None, None] - _middle(steps)) * flat) / steep + _middle(across)
-    first = jnp.floor(position)
-    return first.astype(jnp.int32), position - first, 1 / jnp.abs(steep), (along_y, steps, across)
+    return position, 1 / jnp.abs(steep), steps, across
 
 
-def _weights(angle, shift, step, shape, width):
-    """Weights of the two taps, differentiable in angle and shift."""
-    first, fraction, length, (_, steps, across) = _march(angle, shift, step, shape, width)
-    real = step[:, None, None] < steps
+def _weights(angle, shift, along_y, first, step, shape, width):
+    """Weights of the taps `first` and the voxel after it, differentiable in angle and shift."""
+    position, length, steps, across = _crossings(angle, shift, along_y, step, shape, width)
+    real, fraction = step[:, None, None] < steps, position - first
     near = jnp.where(real & (first >= 0) & (first < across), (1 - fraction) * length, 0)
     far = jnp.where(real & (first >= -1) & (first < across - 1), fraction * length, 0)
     return near, far
@@ -81,14 +99,16 @@ def _d_shift(angle, shift, *rest):
     return jax.jvp(lambda shift: _weights(angle, shift, *rest), (shift,), (jnp.ones_like(shift),))[1]
 
 
-def _voxels(angle, shift, step, shape, width):
-    """Rows of the flattened plane for the two taps; rays that miss the volume, with weight zero, stay at its edge."""
-    first, _, _, (along_y, steps, across) = _march(angle, shift, step, shape, width)
-    base = jnp.minimum(step[:, None, None], steps - 1) * jnp.where(along_y, shape[1], 1)
-    stride = jnp.where(along_y, 1, shape[1])
-    return tuple(base + jnp.clip(first + tap, 0, across - 1) * stride for tap in (0, 1))
+def _voxels(angle, shift, along_y, step, shape, width):
+    """`first`, and rows of the flattened plane for both taps; those without weight, outside, are moved to the edge."""
+    position, _, steps, across = _crossings(angle, shift, along_y, step, shape, width)
+    first = _floor(position)
+    base = jnp.minimum(step[:, None, None], steps - 1) * jnp.where(along_y, shape[1], 1)[:, None]
+    stride = jnp.where(along_y, 1, shape[1])[:, None]
+    return first, tuple(base + jnp.clip(first + tap, 0, across - 1) * stride for tap in (0, 1))
 
 
+@partial(jax.jit, static_argnames=("width", "weights"))
 def _forward(volume, angle, shift, width: int, weights: Callable = _weights):
     """Sum of taps with any weights: `_weights` for the projections, `_d_angle` or `_d_shift` for their derivatives."""
     shape, slices, views = volume.shape[:2], volume.shape[2], angle.shape[0]
@@ -99,19 +119,13 @@ def _forward(volume, angle, shift, width: int, weights: Callable = _weights):
     def block(k, out):
         z = jnp.minimum(k // view_blocks * depth, slices - depth)
         view = jnp.minimum(k % view_blocks * size, views - size)
-        geometry = _part(angle, view, size), _part(shift, view, size)
+        part = _views(view, size, angle, shift)
+        geometry = *part, _crosses_rows(part[0])
 
         def march(k, sums):
-            rest = k * taps + jnp.arange(taps), shape, width
-            # Behind a barrier, or XLA computes the weights again for every slice.
-            found = jax.lax.optimization_barrier((_voxels(*geometry, *rest), weights(*geometry, *rest)))
-            for near, far, a, b in zip(*found[0], *(w.astype(sums.dtype) for w in found[1])):
-                sums = (
-                    sums
-                    + a[..., None] * _rows(flat, near, z, depth)
-                    + b[..., None] * _rows(flat, far, z, depth)
-                )
-            return sums
+            step = k * taps + jnp.arange(taps)
+            first, rows = _voxels(*geometry, step, shape, width)
+            return _added(sums, flat, rows, weights(*geometry, first, step, shape, width), z)
 
         sums = jax.lax.fori_loop(0, passes, march, jnp.zeros((size, width, depth), volume.dtype))
         return jax.lax.dynamic_update_slice(out, sums, (view, 0, z))
@@ -127,8 +141,8 @@ def _pixels(angle, shift, first_view, rows, shape, width):
     half = jnp.maximum(jnp.abs(cos), jnp.abs(sin))
     x, y = jnp.arange(shape[1]) - _middle(shape[1]), (rows - _middle(shape[0]))[:, None]
     position = x * cos + y * sin + shift + _middle(width)
-    first = jnp.floor(position)
-    fraction, first = position - first, first.astype(jnp.int32)
+    first = _floor(position)
+    fraction = position - first
     view = (first_view + jnp.arange(angle.shape[0]))[:, None, None] * width
     pixels = tuple(view + jnp.clip(first + tap, 0, width - 1) for tap in (0, 1))
     hats = (jnp.maximum(1 - away / half, 0) / half for away in (fraction, 1 - fraction))
@@ -136,6 +150,7 @@ def _pixels(angle, shift, first_view, rows, shape, width):
     return pixels, tuple(jnp.where(here, hat, 0) for here, hat in zip(inside, hats))
 
 
+@partial(jax.jit, static_argnames="shape")
 def _backward(projections, angle, shift, shape: tuple[int, int]):
     """The transpose of `_forward`: some rows of the volume at a time, a few views at a time."""
     views, width, slices = projections.shape
@@ -149,18 +164,10 @@ def _backward(projections, angle, shift, shape: tuple[int, int]):
 
         def add(k, sums):
             view = jnp.minimum(k * taps, views - taps)
-            geometry = _part(angle, view, taps), _part(shift, view, taps)
+            geometry = _views(view, taps, angle, shift)
             pixels, weights = _pixels(*geometry, view, y + jnp.arange(size), shape, width)
             new = (view + jnp.arange(taps) >= k * taps)[:, None, None]
-            weights = tuple(jnp.where(new, w, 0).astype(sums.dtype) for w in weights)
-            pixels, weights = jax.lax.optimization_barrier((pixels, weights))
-            for near, far, a, b in zip(*pixels, *weights):
-                sums = (
-                    sums
-                    + a[..., None] * _rows(flat, near, z, depth)
-                    + b[..., None] * _rows(flat, far, z, depth)
-                )
-            return sums
+            return _added(sums, flat, pixels, tuple(jnp.where(new, w, 0) for w in weights), z)
 
         sums = jax.lax.fori_loop(0, passes, add, jnp.zeros((size, shape[1], depth), projections.dtype))
         return jax.lax.dynamic_update_slice(out, sums, (y, 0, z))
@@ -232,27 +239,17 @@ def project_reference(
     volume: Float[Array, "y x z"], angle: Float[Array, " view"], shift: Float[Array, " view"], *, width: int
 ) -> Float[Array, "view u z"]:
     """The same integrals by turning the volume (bilinear interpolation) and adding up its rows; any mode of autodiff."""
-    rows, columns = volume.shape[:2]
-    length = rows + columns
+    rows, columns, _ = volume.shape
 
-    def bilinear(y, x):
-        y0, x0 = jnp.floor(y), jnp.floor(x)
-        sum_ = 0.0
-        for dy in (0, 1):
-            for dx in (0, 1):
-                weight = (1 - jnp.abs(y - y0 - dy)) * (1 - jnp.abs(x - x0 - dx))
-                # Negative indices would count from the end: put them beyond it, where the value is zero.
-                at = [jnp.where(i < 0, n, i) for i, n in ((y0 + dy, rows), (x0 + dx, columns))]
-                value = volume.at[at[0].astype(int), at[1].astype(int)].get(mode="fill", fill_value=0)
-                sum_ = sum_ + weight[..., None].astype(volume.dtype) * value
-        return sum_
+    def turned(y, x):
+        return jax.vmap(lambda plane: map_coordinates(plane, (y, x), order=1), in_axes=2, out_axes=2)(volume)
 
     def one(view):
         angle, shift = view
         u = jnp.arange(width) - _middle(width) - shift
-        w = (jnp.arange(length) - _middle(length))[:, None]
+        w = (jnp.arange(rows + columns) - _middle(rows + columns))[:, None]
         y = u * jnp.sin(angle) + w * jnp.cos(angle) + _middle(rows)
         x = u * jnp.cos(angle) - w * jnp.sin(angle) + _middle(columns)
-        return jnp.sum(bilinear(y, x), axis=0)
+        return jnp.sum(turned(y, x), axis=0)
 
     return jax.lax.map(one, (angle, shift))
