@@ -35,7 +35,7 @@ def _blocks(count: int, most: int) -> tuple[int, int]:
     return number, -(-count // number)
 
 
-def _middle(count):
+def middle(count):
     return (count - 1) / 2
 
 
@@ -44,7 +44,7 @@ def _views(start, size: int, angle: Array, shift: Array) -> tuple[Array, Array]:
 
 
 # What decides which voxel a weight belongs to stands behind a barrier: XLA may compute it twice, with two roundings.
-def _floor(x: Float[Array, "*shape"]) -> Int[Array, "*shape"]:
+def floor(x: Float[Array, "*shape"]) -> Int[Array, "*shape"]:
     return jax.lax.optimization_barrier(jnp.floor(x).astype(jnp.int32))
 
 
@@ -77,8 +77,8 @@ def _crossings(angle, shift, along_y, step, shape, width):
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     steep, flat = jnp.where(along_y, cos, sin)[:, None], jnp.where(along_y, sin, cos)[:, None]
     steps, across = (jnp.where(along_y, *pair)[:, None] for pair in (shape, shape[::-1]))
-    u = jnp.arange(width) - _middle(width) - shift[:, None]
-    position = (u - (step[:, None, None] - _middle(steps)) * flat) / steep + _middle(across)
+    u = jnp.arange(width) - middle(width) - shift[:, None]
+    position = (u - (step[:, None, None] - middle(steps)) * flat) / steep + middle(across)
     return position, 1 / jnp.abs(steep), steps, across
 
 
@@ -102,7 +102,7 @@ def _d_shift(angle, shift, *rest):
 def _voxels(angle, shift, along_y, step, shape, width):
     """`first`, and rows of the flattened plane for both taps; those without weight, outside, are moved to the edge."""
     position, _, steps, across = _crossings(angle, shift, along_y, step, shape, width)
-    first = _floor(position)
+    first = floor(position)
     base = jnp.minimum(step[:, None, None], steps - 1) * jnp.where(along_y, shape[1], 1)[:, None]
     stride = jnp.where(along_y, 1, shape[1])[:, None]
     return first, tuple(base + jnp.clip(first + tap, 0, across - 1) * stride for tap in (0, 1))
@@ -139,9 +139,9 @@ def _pixels(angle, shift, first_view, rows, shape, width):
     angle, shift = angle[:, None, None], shift[:, None, None]
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     half = jnp.maximum(jnp.abs(cos), jnp.abs(sin))
-    x, y = jnp.arange(shape[1]) - _middle(shape[1]), (rows - _middle(shape[0]))[:, None]
-    position = x * cos + y * sin + shift + _middle(width)
-    first = _floor(position)
+    x, y = jnp.arange(shape[1]) - middle(shape[1]), (rows - middle(shape[0]))[:, None]
+    position = x * cos + y * sin + shift + middle(width)
+    first = floor(position)
     fraction = position - first
     view = (first_view + jnp.arange(angle.shape[0]))[:, None, None] * width
     pixels = tuple(view + jnp.clip(first + tap, 0, width - 1) for tap in (0, 1))
@@ -246,10 +246,10 @@ def project_reference(
 
     def one(view):
         angle, shift = view
-        u = jnp.arange(width) - _middle(width) - shift
-        w = (jnp.arange(rows + columns) - _middle(rows + columns))[:, None]
-        y = u * jnp.sin(angle) + w * jnp.cos(angle) + _middle(rows)
-        x = u * jnp.cos(angle) - w * jnp.sin(angle) + _middle(columns)
+        u = jnp.arange(width) - middle(width) - shift
+        w = (jnp.arange(rows + columns) - middle(rows + columns))[:, None]
+        y = u * jnp.sin(angle) + w * jnp.cos(angle) + middle(rows)
+        x = u * jnp.cos(angle) - w * jnp.sin(angle) + middle(columns)
         return jnp.sum(turned(y, x), axis=0)
 
     return jax.lax.map(one, (angle, shift))
