@@ -97,19 +97,25 @@ def projection_matching(
     *,
     factors: tuple[int, ...] = (4, 2, 1),
     passes: int = 20,
+    together: bool = False,
 ) -> ProjectionMatching:
-    """Shifts along v and u of line integrals (positive, zero in air), improved from `shift` in at most `passes` a level."""
+    """Shifts along v and u of line integrals (positive, zero in air), improved from `shift` in at most `passes` a level.
+
+    `together`: one step along u for all views, which is the offset of the rotation axis; shifts along v stay.
+    """
     lit = lit_pixels(each_view(weight, path.shape))
     turns = jnp.asarray(angle, jnp.float32)
     history = []
     for factor in [f for f in factors if f == min(factors) or path.shape[2] // f >= SMALLEST]:
-        level = _level(path, lit, factor)
+        # A few rows are not binned along v.
+        scale = np.array([factor if path.shape[1] >= SMALLEST * factor else 1, factor])
+        level = _level(path, lit, (int(scale[0]), factor))
         volume = jnp.zeros((level[0].shape[1],) * 2 + level[0].shape[2:])
         for turn in range(passes):
-            iterations, now = FIRST if turn == 0 else NEXT, jnp.asarray(shift / factor, jnp.float32)
-            volume, step, residual = _pass(volume, *level, turns, now, iterations)
-            step = without_translation(np.clip(step, -LARGEST_STEP, LARGEST_STEP), angle)
-            shift = shift + factor * step
+            iterations, now = FIRST if turn == 0 else NEXT, jnp.asarray(shift / scale, jnp.float32)
+            volume, normal, slope, residual = _pass(volume, *level, turns, now, iterations)
+            step = _common_step(normal, slope) if together else _steps(normal, slope, angle)
+            shift = shift + scale * step
             rms = float(np.sqrt(np.mean(step**2)))
             history.append((residual, factor * rms, factor))
             if rms < STILL:
@@ -118,14 +124,27 @@ def projection_matching(
     return ProjectionMatching(shift, residual, step_px, used)
 
 
+def _steps(normal, slope, angle) -> Float[np.ndarray, "view 2"]:
+    """Each view's Gauss-Newton step, not too long, without the translation of the volume."""
+    ridge = 1e-6 * normal.trace(axis1=1, axis2=2).max() + 1e-30
+    step = np.linalg.solve(normal + ridge * np.eye(2), slope[..., None])[..., 0]
+    return without_translation(np.clip(step, -LARGEST_STEP, LARGEST_STEP), angle)
+
+
+def _common_step(normal, slope) -> Float[np.ndarray, "view 2"]:
+    """The Gauss-Newton step that all views make along u."""
+    step = np.clip(slope[:, 1].sum() / (normal[:, 1, 1].sum() + 1e-30), -LARGEST_STEP, LARGEST_STEP)
+    return np.tile([0.0, step], (len(slope), 1))
+
+
 def _level(
-    path: Float[np.ndarray, "view v u"], lit: Bool[np.ndarray, "view v u"], factor: int
+    path: Float[np.ndarray, "view v u"], lit: Bool[np.ndarray, "view v u"], factors: tuple[int, int]
 ) -> tuple[Float[Array, "view p q"], Float[Array, "view p q"]]:
     """Binned projections (view, u, z), zero where not lit, and how much each pixel counts."""
     inner = np.stack([ndimage.binary_erosion(m, iterations=2, border_value=1) for m in lit])
     # A bin that the rim of the lit region cuts holds too little: it does not count.
-    whole = (binned(inner.astype(np.float32), factor) > 0.99).astype(np.float32)
-    mean = binned(np.where(inner, path, 0).astype(np.float32), factor) * whole
+    whole = (binned(inner.astype(np.float32), factors) > 0.99).astype(np.float32)
+    mean = binned(np.where(inner, path, 0).astype(np.float32), factors) * whole
     return jnp.asarray(mean.transpose(0, 2, 1)), jnp.asarray(whole.transpose(0, 2, 1))
 
 
@@ -195,14 +214,13 @@ def _high_passed(images: Float[Array, "view u z"]) -> Float[Array, "view u z"]:
 
 
 def _pass(volume, path, lit, angle, shift, iterations: int):
-    """The next volume, every view's Gauss-Newton step (v, u), and the relative misfit."""
+    """The next volume; normal matrix and right side of every view's Gauss-Newton step (v, u); the relative misfit."""
     along_v, along_u = shift[:, 0], shift[:, 1]
     level, light = _levelled(path, lit, along_v)
     volume = _sirt(volume, level, light, angle, along_u, iterations)
     reprojected = _project(volume, angle, along_u, width=path.shape[1])
     normal, slope, misfit = (np.asarray(x, np.float64) for x in _compared(path, lit, reprojected, along_v))
-    normal = normal + (1e-6 * normal.trace(axis1=1, axis2=2).max() + 1e-30) * np.eye(2)
-    return volume, np.linalg.solve(normal, slope[..., None])[..., 0], float(misfit)
+    return volume, normal, slope, float(misfit)
 
 
 @jax.jit
@@ -216,7 +234,7 @@ def _compared(path, lit, reprojected, along_v):
     """Normal matrix (view, 2, 2) and right side (view, 2) of the shifts (v, u), and the relative misfit."""
     model = _along_z(reprojected, along_v)
     left, seen = lit * _high_passed(lit * (path - model)), _high_passed(model)
-    tangents = [-lit * jnp.gradient(seen, axis=axis) for axis in (2, 1)]
+    tangents = [-lit * jnp.gradient(seen, axis=k) if seen.shape[k] > 1 else 0 * lit for k in (2, 1)]
     normal = jnp.stack([jnp.stack([jnp.sum(a * b, (1, 2)) for b in tangents], -1) for a in tangents], -1)
     slope = jnp.stack([jnp.sum(a * left, (1, 2)) for a in tangents], -1)
     scale = jnp.sum((lit * _high_passed(path)) ** 2)

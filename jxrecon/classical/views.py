@@ -36,11 +36,9 @@ def moved(
     )
 
 
-def binned(images: Float[np.ndarray, "view v u"], factor: int) -> Float[np.ndarray, "view q p"]:
-    """Means of factor x factor pixels about the middle; rows and columns that fill no block are cropped on both sides."""
-    if factor == 1:
-        return images
-    size = [n // factor for n in images.shape[1:]]
-    first = [(n - m * factor) // 2 for n, m in zip(images.shape[1:], size)]
-    rows, columns = (slice(f, f + m * factor) for f, m in zip(first, size))
-    return images[:, rows, columns].reshape(-1, size[0], factor, size[1], factor).mean((2, 4))
+def binned(images: Float[np.ndarray, "view v u"], factors: tuple[int, int]) -> Float[np.ndarray, "view q p"]:
+    """Means of blocks of `factors` (v, u) pixels about the middle; what fills no block is cropped on both sides."""
+    size = [n // f for n, f in zip(images.shape[1:], factors)]
+    first = [(n - m * f) // 2 for n, m, f in zip(images.shape[1:], size, factors)]
+    rows, columns = (slice(a, a + m * f) for a, m, f in zip(first, size, factors))
+    return images[:, rows, columns].reshape(-1, size[0], factors[0], size[1], factors[1]).mean((2, 4))
