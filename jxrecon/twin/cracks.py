@@ -59,7 +59,7 @@ def slab_share(
     """Share of the interval distance +- pixel/2 that lies within +- half."""
     upper = np.minimum(distance + pixel / 2, half)
     lower = np.maximum(distance - pixel / 2, -half)
-    return np.maximum(upper - lower, 0) / pixel
+    return np.clip((upper - lower) / pixel, 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)

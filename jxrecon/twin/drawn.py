@@ -34,7 +34,7 @@ def solid_density(body: Body, place: Place, n_solid: float, chemistry: bool) -> 
     return n_solid * share / (1 + body.expansion(place))
 
 
-def points_of(*axes: Float[np.ndarray, " n"]) -> Float[np.ndarray, "point 3"]:
+def points_of(*axes: Float[np.ndarray, " _"]) -> Float[np.ndarray, "point 3"]:
     """Coordinates (z, y, x) of a product of axes, in C order."""
     axes32 = [a.astype(np.float32) for a in axes]
     return np.stack(np.meshgrid(*axes32, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""What is true of a particle in each voxel of a grid (z, y, x); what follows from other maps is computed where it is asked for."""
+"""What is true of a particle in each voxel of a grid (z, y, x); what follows from other maps is computed when asked for."""
 
 import dataclasses
 

@@ -2,7 +2,7 @@
 
 With the pixel h, distances to the two nearest seeds F_i, to their face b, to surface, and the gap g between grains,
 
-    occupancy = inside (1 - cracks) (share_1 present_1 + share_2 present_2) clip(1/2 + (kappa spacing - F_1) / h)
+    occupancy = inside (1 - cracks) (share_1 present_1 + share_2 present_2) clip(1/2 + (kappa spacing - F_1) / 0.7 h)
     share_1 = clip(1/2 + (b - g/2) / h),   share_2 = clip(1/2 - (b + g/2) / h)
     n_e = occupancy filling n_solid
 
@@ -21,13 +21,17 @@ from .body import LARGEST, Body, Place
 from .cracks import sigmoid
 
 ROUNDING = (0.40, 1.4)  # range of kappa; a cell has no corner beyond the last
+ROUND_EDGE = (
+    0.7  # of a voxel: F_1 has ridges at the faces, over which its mean is less than in a voxel's middle
+)
 ZONE_END = 0.97  # radius; the rim outside is not calibrated
 STEP_WIDTH = 0.07  # of the step between core and outer zone
 OPEN_BOUNDARY = 1 / 3  # of the area of a grain boundary
 DENSE_GAP = 0.15  # of the gap, in dense layers
 THINNING = (1.0, 0.6, 0.3, 0.1, 0.0)
 BISECTIONS = 10
-SAMPLES = 40  # points of calibration along a radius
+SAMPLES = 40  # points of calibration along a radius, at most
+LEAST_PITCH = 0.37  # of the spacing of grains, between them
 PIXEL = 4 / 15  # of the spacing of grains: the voxel of calibration
 
 
@@ -80,7 +84,7 @@ def rounded(
 ) -> Float[np.ndarray, " point"]:
     """Share that rounding leaves of the nearest grain."""
     grains = body.grains
-    left = edge_share(kappa * np.float32(grains.spacing_m) - place.grains.distance, pixel)
+    left = edge_share(kappa * np.float32(grains.spacing_m) - place.grains.distance, ROUND_EDGE * pixel)
     return np.where(grains.porous[place.grains.first], left, np.float32(1))
 
 
@@ -94,17 +98,18 @@ def _pair(values: Float[np.ndarray, "2"]) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def sample_points(radius_m: float) -> Float[np.ndarray, "point 3"]:
+def sample_points(radius_m: float, spacing_m: float) -> Float[np.ndarray, "point 3"]:
     """A lattice through the particle, for means."""
-    n = int(np.ceil(LARGEST * SAMPLES))
-    axis = np.arange(-n, n + 1, dtype=np.float32) * np.float32(radius_m / SAMPLES)
+    pitch = max(radius_m / SAMPLES, LEAST_PITCH * spacing_m)
+    n = int(np.ceil(LARGEST * radius_m / pitch))
+    axis = np.arange(-n, n + 1, dtype=np.float32) * np.float32(pitch)
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def solve_packing(body: Body, solid: Callable[[Place], Float[np.ndarray, " point"]]) -> Packing:
     """The packing whose density over core and outer zone is the state's; `solid` is the density of the solid itself, e/A^3."""
     state, pixel = body.state, PIXEL * body.grains.spacing_m
-    points = sample_points(body.surface.radius_m)
+    points = sample_points(body.surface.radius_m, body.grains.spacing_m)
     r, surface = body.surface.distances(points)
     place = body.at(points[r < surface])
     outer = outer_share(place.radius, state.zone_edge)
