@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxrecon.kernels.ray_transform import back_project, project, project_reference
+from jxrecon.kernels.ray_transform import back_project, project, smear
+from jxrecon.kernels.rotate_and_sum import project_reference
 
 CALLBACKS = ("xla_python_cpu_callback", "xla_ffi_python_cpu_callback", "callback")
 # Both marching directions, all quadrants, the diagonal, beyond pi and below zero.
@@ -75,6 +76,16 @@ def test_blocks_that_do_not_divide_the_volume_overlap_without_a_trace(float64, s
         np.testing.assert_allclose(whole[..., here], single, atol=1e-12)
         single = back_project(projections[..., here], angle, shift, shape=shape[:2])
         np.testing.assert_allclose(back[..., here], single, atol=1e-12)
+
+
+def test_smeared_projections_are_read_by_linear_interpolation(float64):
+    _, projections, angle, shift = draw((9, 12, 2), ANGLES, 17)
+    y, x = np.mgrid[:9, :12] - np.asarray([4, 5.5])[:, None, None]
+    expected = np.zeros((9, 12, 2))
+    for view, a, s in zip(np.pad(projections, ((0, 0), (1, 1), (0, 0))), angle, shift):
+        place = x * np.cos(a) + y * np.sin(a) + s + 8
+        expected += np.stack([np.interp(place, np.arange(-1, 18), column) for column in view.T], axis=-1)
+    np.testing.assert_allclose(smear(projections, angle, shift, shape=(9, 12)), expected, atol=1e-12)
 
 
 def gaussians(size, slices, width, angle, shift, seed=1):
