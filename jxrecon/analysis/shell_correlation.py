@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Real
 from .density import grown, particle_mask
 from .region import bounding_box, soft_edge
 from .resolution import RingCorrelation, first_crossing, ring_correlation
-from .volume_registration import matched, register
+from .volume_registration import matched, numbers, register
 
 HALVES, TRUTH = 0.143, 0.5  # fixed thresholds: of two halves, of a reconstruction against the truth
 THICKNESS = 2.0  # Fourier voxels
@@ -63,7 +63,7 @@ def shell_correlation(
     margin = light * (1 - light) if np.any((light > 0) & (light < 1)) else light
 
     def seen(volume):
-        inside = np.asarray(volume, np.float64)[box]
+        inside = numbers(volume[box])
         return (inside - np.sum(inside * margin) / np.sum(margin)) * light
 
     curve = ring_correlation(seen(first), seen(second), np.ones_like(light), thickness)
@@ -80,8 +80,9 @@ def compare_volumes(
     """Shell correlation of two independent reconstructions of one specimen, inside a soft mask around it.
 
     `first` is registered to `second`: translation and a small rotation about z, which are a gauge of each. `mask` is on the grid
-    of the second; by default the particle as the mean of both shows it.
+    of the second; by default the particle as the mean of both shows it. Voxels that are no numbers are taken for air.
     """
+    first, second = numbers(first), numbers(second)
     if mask is None:
         # Where they are the halves may lie apart: a mask that holds both registers them, that of their mean judges them.
         rough = particle_mask(second) | particle_mask(matched(first, second.shape))

@@ -66,6 +66,11 @@ def moved(
     return _along(found, 0, np.full((1, 1, 1), z)) if z else found
 
 
+def numbers(volume: Real[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y x"]:
+    """The volume in double precision, zero where it is no number."""
+    return np.where(np.isfinite(volume), volume, 0.0).astype(np.float64)
+
+
 def matched(volume: Real[np.ndarray, "_ _ _"], shape: tuple[int, ...]) -> Real[np.ndarray, "z y x"]:
     """Crop the volume, or pad it with zeros, about its middle; half a voxel off where an axis changes from odd to even."""
     out = np.zeros(shape, volume.dtype)
@@ -147,9 +152,10 @@ def register(
 ) -> VolumeAlignment:
     """Bring `volume` onto `reference` by what the window sees; shapes are matched about their middles.
 
-    Angles up to about ten degrees are found. What is flat, or fits nowhere better than where it is, stays there.
+    Angles up to about ten degrees are found. What is flat, or fits nowhere better than where it is, stays there. Voxels that are
+    no numbers are taken for air.
     """
-    whole, true = matched(np.asarray(volume, np.float64), reference.shape), np.asarray(reference, np.float64)
+    whole, true = matched(numbers(volume), reference.shape), numbers(reference)
     found = nothing = np.zeros(4)
     contrast = [np.std(v[window > 0]) for v in (whole, true)] if np.any(window > 0) else [0.0]
     if min(contrast) <= 1e-12 * max(np.abs(true).max(), np.abs(whole).max()):

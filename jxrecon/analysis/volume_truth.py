@@ -89,11 +89,13 @@ def compare_with_truth(
 def alignment_residue(
     found: Real[np.ndarray, "view 2"], true: Real[np.ndarray, "view 2"], angle: Real[np.ndarray, " view"]
 ) -> AlignmentResidue:
-    """Shifts (v, u) of the projections in pixels against the true ones at the rotation angles (radians), gauge removed."""
+    """Shifts (v, u) of the projections in pixels against the true ones at the rotation angles (radians), gauge removed; nan where
+    any shift is no number."""
     difference = np.asarray(found, np.float64) - np.asarray(true, np.float64)
     angle = np.asarray(angle, np.float64)
     design = np.column_stack([np.ones_like(angle), np.cos(angle), np.sin(angle)])
-    factors, *_ = np.linalg.lstsq(design, difference[:, 1], rcond=None)
+    finite = np.isfinite(difference).all()
+    factors = np.linalg.lstsq(design, difference[:, 1], rcond=None)[0] if finite else np.full(3, np.nan)
     constant = difference[:, 0].mean()
     residue = difference - np.column_stack([np.full_like(angle, constant), design @ factors])
     v, u = np.sqrt(np.mean(residue**2, axis=0))

@@ -84,6 +84,12 @@ def test_empty_volumes_have_no_resolution_but_do_not_fail():
     assert set(found.curves()) == {"frequency", "correlation", "count", "half_bit", "one_bit"}
 
 
+def test_a_volume_that_diverged_is_not_resolved():
+    broken = np.full(SHAPE, np.nan)
+    assert compare_volumes(broken, particle(SHAPE)).half_period_px() > 10
+    assert compare_volumes(broken, broken).half_period_px() > 10
+
+
 def test_the_window_leaves_the_particle_alone():
     mask = particle_mask(particle(SHAPE))
     window = soft_window(mask)

@@ -37,6 +37,11 @@ def test_what_agrees_has_no_error():
     assert found.metrics()["fsc_at_nyquist"] == pytest.approx(1.0, abs=1e-3)
 
 
+def test_a_volume_that_diverged_has_no_resolution():
+    found = compare_with_truth(np.full(SHAPE, np.nan), particle(SHAPE), INSIDE).metrics()
+    assert found["density_mean_error"] == pytest.approx(-1) and found["fsc_truth_voxels"] > 8
+
+
 @pytest.mark.parametrize("sigma, noise", [(1.0, 0.1), (0.7, 0.2)])
 def test_half_period_against_the_truth(sigma, noise):
     """Against a noiseless truth FSC = 1 / sqrt(1 + noise^2 / S), with S = exp(-(pi f sigma)^2) of white texture that was blurred:
