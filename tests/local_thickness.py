@@ -10,7 +10,7 @@ from scipy import ndimage
 
 def local_radius(pore: Bool[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y x"]:
     """Radius in voxels of the largest open ball about a voxel's centre that holds each voxel; 0 outside the set."""
-    reach = ndimage.distance_transform_edt(pore)
+    reach = np.asarray(ndimage.distance_transform_edt(pore))
     squared = np.rint(reach**2).astype(np.int64)
     # A ball about any other voxel lies within one about such a ridge, up to rounding.
     ridge = np.argwhere((reach > 0) & (reach >= ndimage.maximum_filter(reach, 3) - 1.0))

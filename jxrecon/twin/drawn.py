@@ -83,9 +83,9 @@ class Drawn:
         shape = len(z), len(y), len(x)
         centres = points_of(z, y, x)
         r, surface = self.body.surface.distances(centres)
-        maps = {name: np.zeros(len(r), np.float32) for name in ARRAYS}
+        maps = {name: np.zeros(len(r), np.int16 if name == "layer" else np.float32) for name in ARRAYS}
         maps["radius"][:] = r / surface
-        maps["layer"] = np.full(len(r), -1, np.int16)
+        maps["layer"][:] = -1
         near = np.flatnonzero(r < surface + voxel)
         step = max(1, CHUNK // supersample**3)
         for start in range(0, len(near), step):
