@@ -25,7 +25,7 @@ LAYERS = [
     {"batches", "schedules", "optimisers", "projections"},
     {"classical", "initial", "analysis", "descent", "optimise", "nexus", "result", "checkpoint"},
     {"figures", "targets", "validate", "config_files", "hydra_node", "config", "run_folder", "runtime"},
-    {"reconstruction", "halves", "evaluate", "memory", "orientation"},
+    {"reconstruction", "halves", "truth", "evaluate", "memory", "orientation"},
     {"run", "outcome", "simulate"},
     {"sweep"},
     {"cli", "verbs", "completion"},
