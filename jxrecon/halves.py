@@ -93,7 +93,7 @@ def _middle(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def same_specimen(first: Parameters, second: Parameters) -> bool:
     """Whether two first guesses hold the same structure (a warm start), and not only the same empty beam."""
     if first.volume is not None and second.volume is not None:
-        a, b = densities(first), densities(second)
+        a, b = (np.asarray(p.volume.density, np.float64) for p in (first, second) if p.volume is not None)
     else:
         a, b = (np.asarray(p.object[0], np.complex128) for p in (first, second))
     shape = tuple(min(n, m) for n, m in zip(a.shape, b.shape, strict=True))

@@ -67,9 +67,13 @@ def against_truth(reader: Any, parameters: Parameters) -> Truth:
     )
     names = {
         "density_mean_error": "density_mean_error_fraction",
+        "density_mean_error_inner": "density_mean_error_inner_fraction",
         "density_rmse": "density_rmse_e_per_A3",
         "fsc_truth_voxels": "resolution_truth_voxels",
     }
     errors = {names.get(name, name): value for name, value in compared.metrics().items()}
     metrics = {"alignment_rms_px": residue.rms_px, **errors}
-    return Truth(metrics, {"displacement_found": found, "displacement_true": true})
+    curve = compared.correlation
+    shells = np.stack([curve.frequency, curve.correlation, curve.count])
+    images = {"displacement_found": found, "displacement_true": true, "correlation_with_truth": shells}
+    return Truth(metrics, images)

@@ -13,6 +13,7 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Float, Real, Shaped
+from scipy import ndimage
 
 from .resolution import RingCorrelation
 from .shell_correlation import THICKNESS, TRUTH, at_nyquist, half_period_at, shell_correlation, soft_window
@@ -21,10 +22,12 @@ from .volume_registration import VolumeAlignment, register
 
 @dataclasses.dataclass(frozen=True)
 class VolumeErrors:
-    """mean_error: of the particle's mean density, relative to the true one; rmse: e/A^3 within the particle; correlation:
+    """mean_error: of the particle's mean density, relative to the true one; mean_error_inner: without its outermost voxel;
+    rmse: e/A^3 within the particle; correlation:
     Fourier shells against the truth; alignment: the reconstruction as it was compared, and what was done to it."""
 
     mean_error: float
+    mean_error_inner: float
     rmse: float
     correlation: RingCorrelation
     alignment: VolumeAlignment
@@ -33,6 +36,7 @@ class VolumeErrors:
         """Numbers by name; a half period of 1 voxel is Nyquist."""
         return {
             "density_mean_error": self.mean_error,
+            "density_mean_error_inner": self.mean_error_inner,
             "density_rmse": self.rmse,
             "fsc_truth_voxels": half_period_at(self.correlation, TRUTH),
             "fsc_at_nyquist": at_nyquist(self.correlation),
@@ -78,8 +82,10 @@ def compare_with_truth(
     window = soft_window(inside)
     found = register(volume, true, window)
     difference = (found.volume - true)[inside]
+    inner = np.asarray(ndimage.binary_erosion(inside))
     return VolumeErrors(
         mean_error=float(difference.mean() / true[inside].mean()),
+        mean_error_inner=float((found.volume - true)[inner].mean() / true[inner].mean()),
         rmse=float(np.sqrt(np.mean(difference**2))),
         correlation=shell_correlation(found.volume, true, window, thickness),
         alignment=found,

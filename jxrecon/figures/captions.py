@@ -9,6 +9,20 @@ METRICS: dict[str, tuple[str, str]] = {
     "frc_half_bit_nm": ("nm", "the same as a length; the full period is twice as long"),
     "frc_one_bit_px": ("px", "resolved half period at the one-bit threshold"),
     "frc_one_bit_nm": ("nm", "the same as a length"),
+    "resolution_half_bit_voxels": (
+        "voxels", "resolved half period of two volumes, from half of the angles each, half-bit threshold; 1 is Nyquist",
+    ),
+    "resolution_half_bit_nm": ("nm", "the same as a length; the full period is twice as long"),
+    "resolution_one_bit_voxels": ("voxels", "resolved half period at the one-bit threshold"),
+    "resolution_one_bit_nm": ("nm", "the same as a length"),
+    "alignment_rms_px": (
+        "px", "rms distance to the truth of projection shift, mean position correction and probe centroid together, gauge removed",
+    ),
+    "density_mean_error_fraction": ("", "error of the mean electron density inside the particle, relative to the truth"),
+    "density_mean_error_inner_fraction": ("", "the same without the outermost voxel, which the edge shares with air"),
+    "density_rmse_e_per_A3": ("e/Å³", "rms error of the electron density inside the particle"),
+    "resolution_truth_voxels": ("voxels", "half period at which the shell correlation with the truth falls to one half"),
+    "fsc_at_nyquist": ("", "shell correlation with the truth at the Nyquist frequency"),
     "phase_rmse_rad": ("rad", "rms phase difference to the known truth, middle 55 %, gauge removed"),
     "amplitude_rmse": ("", "rms difference of the transmission's modulus to the known truth"),
     "position_rms_px": ("px", "rms distance of the positions to the known truth, common shift removed"),
@@ -27,6 +41,29 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "object_amplitude": (
         "Object: amplitude",
         "Modulus of the transmission, up to a common factor; 1 is no absorption.",
+    ),
+    "orthoslices": (
+        "Electron density",
+        "Slices across the rotation axis z and along it, through the middle of the volume. Dotted: where the other slices lie.",
+    ),
+    "rendering": (
+        "The specimen",
+        "Surface of the specimen with an octant taken away; the colours of the cut are electron density.",
+    ),
+    "sinogram": (
+        "Sinogram",
+        "Line integrals of the reconstructed density: one projection, and its dotted row at all angles.",
+    ),
+    "alignment": (
+        "Alignment",
+        "Displacement of the specimen's image at each rotation angle, across (u) and along (v) the axis; where the truth is "
+        "known, the gauge is removed and the difference shown.",
+    ),
+    "density_histogram": ("Densities", "Distribution of the electron density inside the specimen."),
+    "shell_correlation": (
+        "Resolution",
+        "Fourier shell correlation of two independent reconstructions, from every second angle each, registered. Resolved is "
+        "what lies left of the crossing.",
     ),
     "probe_modes": (
         "Probe",

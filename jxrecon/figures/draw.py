@@ -7,18 +7,27 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..analysis.density import density_histogram, particle_mask
 from ..analysis.region import coverage, illuminated
 from ..analysis.resolution import RingCorrelation
+from ..kernels.ray_transform import project
 from ..numerics.modes import orthogonalise
+from ..parameters import Parameters
 from ..result import Result
+from .alignment import alignment
 from .canvas import save
+from .density_histogram import density_histogram_curve
 from .flux import shot_flux
 from .loss import loss_curves
 from .object import object_amplitude, object_phase
+from .orthoslices import orthoslices
 from .pattern import patterns
 from .positions import scan_positions
 from .probe import probe_modes
+from .rendering import rendering
 from .ring_correlation import ring_correlation_curve
+from .shell_correlation import shell_correlation_curve
+from .sinogram import sinogram
 
 NOT_TERMS = {"epoch", "step", "chunk", "seconds"}
 
@@ -52,6 +61,40 @@ def _specimens(result: Result) -> Iterator[Drawing]:
     for k, transmission in enumerate(objects):
         for name, figure in (("object_phase", object_phase), ("object_amplitude", object_amplitude)):
             yield _numbered(name, k, len(objects)), lambda f=figure, t=transmission: f(t, pixel, lit)
+
+
+def _volume(result: Result) -> Iterator[Drawing]:
+    parameters, pixel = result.parameters, float(result.geometry.pixel_size_m[1])
+    if parameters.volume is None or parameters.alignment is None:
+        return
+    density = np.asarray(parameters.volume.electron_density(), np.float64).transpose(2, 0, 1)
+    degrees = np.degrees(np.asarray(parameters.alignment.angle, np.float64))
+    truth = result.images.get("displacement_true")
+    found = result.images.get("displacement_found", np.asarray(parameters.alignment.shift, np.float64))
+    yield "orthoslices", lambda: orthoslices(density, pixel)
+    yield "rendering", lambda: rendering(density, pixel)
+    yield (
+        "sinogram",
+        lambda: sinogram(_projections(parameters, pixel), degrees, pixel, label="∫ nₑ dl / (e/Å³ µm)"),
+    )
+    yield "alignment", lambda: alignment(found, degrees, truth)
+    yield "density_histogram", lambda: _histogram(density)
+
+
+def _projections(parameters: Parameters, pixel_m: float) -> np.ndarray:
+    """Line integrals (view, v, u) of the density, e/A^3 times micrometres."""
+    volume, alignment = parameters.volume, parameters.alignment
+    assert volume is not None and alignment is not None
+    angle = alignment.angle + alignment.rotation
+    density = volume.electron_density()
+    found = project(density, angle, jnp.zeros_like(angle), width=max(density.shape[:2]))
+    return np.asarray(found).transpose(0, 2, 1) * pixel_m * 1e6
+
+
+def _histogram(density: np.ndarray) -> Figure:
+    """Inside what looks like the particle; everywhere when nothing does."""
+    mask = particle_mask(density)
+    return density_histogram_curve(density_histogram(density, mask if mask.any() else np.ones_like(mask)))
 
 
 def _optics(result: Result) -> Iterator[Drawing]:
@@ -92,11 +135,22 @@ def _loss(result: Result) -> Iterator[Drawing]:
 
 
 def _correlation(result: Result) -> Iterator[Drawing]:
-    if {"frequency", "correlation", "count"} <= result.frc.keys():
-        curve = RingCorrelation(*(np.asarray(result.frc[k]) for k in ("frequency", "correlation", "count")))
+    names = ("frequency", "correlation", "count")
+    pixel = float(np.mean(result.geometry.pixel_size_m))
+    curve = (
+        RingCorrelation(*(np.asarray(result.frc[k]) for k in names))
+        if set(names) <= result.frc.keys()
+        else None
+    )
+    truth = result.images.get("correlation_with_truth")
+    truth = None if truth is None else RingCorrelation(*np.asarray(truth, np.float64))
+    if result.parameters.volume is not None:
+        if curve is not None:
+            yield "shell_correlation", lambda: shell_correlation_curve(curve, pixel, truth)
+    elif curve is not None:
         yield (
             "ring_correlation",
-            lambda: ring_correlation_curve(curve, float(np.mean(result.geometry.pixel_size_m))),
+            lambda: ring_correlation_curve(curve, pixel),
         )
 
 
@@ -108,5 +162,5 @@ def draw(result: Result, folder: Path) -> list[Path]:
     The correlation is `result.frc`, as `RingCorrelation.curves` gives it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = (_specimens, _optics, _frames, _scan, _correlation, _loss, _flux)
+    parts = (_specimens, _volume, _optics, _frames, _scan, _correlation, _loss, _flux)
     return [save(figure(), folder / f"{name}.png") for part in parts for name, figure in part(result)]

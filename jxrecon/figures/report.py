@@ -38,6 +38,9 @@ summary{cursor:pointer}@media print{body{max-width:none}figure,tr{break-inside:a
 """
 
 
+WIDE = ("orthoslices", "sinogram", "alignment", "probe_modes", "patterns", "shot_flux")
+
+
 def number(value: Any) -> str:
     """Four significant digits, without a power of ten from 1e-4 to 1e7; a dash for what is not finite."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
@@ -82,7 +85,7 @@ def picture(path: Path) -> str:
     part = path.stem.removeprefix(stem).strip("_") if stem else ""
     heading = f"{heading} {int(part) + 1}" if part.isdigit() else heading
     data = base64.b64encode(path.read_bytes()).decode("ascii")
-    wide = ' class="wide"' if stem in ("probe_modes", "patterns", "shot_flux") else ""
+    wide = ' class="wide"' if stem in WIDE else ""
     text = html.escape(f"{heading}. {caption}", quote=True)
     return (
         f'<figure{wide}><h3>{html.escape(heading)}</h3><img alt="{text}" src="data:image/png;base64,{data}">'
