@@ -75,7 +75,8 @@ def volume_of(initial: Any, geometry: Geometry, measurement: Measurement) -> tup
         support = None if flat.support is None else cube
         volume = Volume(cube, own, None if flat.softness is None else jnp.zeros(()), support)
         view = jnp.zeros(measurement.scan_count, jnp.int32)
-        return volume, Alignment(each, each, jnp.zeros((views, 2)), view)
+        tilt = jnp.zeros((views, 2)) if flat.tilts else None
+        return volume, Alignment(each, each, jnp.zeros((views, 2)), view, tilt)
 
     return eqx.filter_eval_shape(made)
 

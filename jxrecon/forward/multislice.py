@@ -111,7 +111,7 @@ class Multislice(AbstractForwardModel):
         def of_view(number):
             angle = (alignment.angle + alignment.rotation)[number]
             shares = slabs(angle, shape, self.depth, self.slices)  # pyright: ignore[reportArgumentType]
-            found = [projections(_times(parameters, share), number[None], canvas[1])[0] for share in shares]
+            found = [projections(_times(parameters, share), number[None], canvas)[0] for share in shares]
             return jnp.stack(found)
 
         return dataclasses.replace(parameters, volume=None), jax.lax.map(of_view, view)

@@ -31,6 +31,7 @@ from ..objective import AbstractForwardModel
 from ..parameters import Parameters, Probe
 from .material import ELECTRON_RADIUS_M, PER_CUBIC_ANGSTROM, Material
 from .ptychography import Ptychography, Shared
+from .tomography import views
 
 MARGIN = 32  # pixels of a projection beyond the windows of the nominal positions, both sides together: room for alignments
 
@@ -43,16 +44,26 @@ def canvas_shape(measurement: Measurement, geometry: Geometry) -> tuple[int, int
 
 
 def projections(
-    parameters: Parameters, view: Int[Array, " view"], width: int
-) -> Float[Array, "view u z two"]:
-    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on pixel width//2."""
+    parameters: Parameters, view: Int[Array, " view"], canvas: tuple[int, int]
+) -> Float[Array, "view u v two"]:
+    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on column width//2.
+
+    Rows are those of the volume or, where the axis may tilt, of the canvas.
+    """
     volume, alignment = parameters.volume, parameters.alignment
     assert volume is not None and alignment is not None
+    rows, width = canvas
     absorption = volume.absorbing_density()
     both = [volume.electron_density()] + ([] if absorption is None else [absorption])
-    stacked = both[0] if len(both) == 1 else jnp.concatenate(both, axis=-1)
     angle = (alignment.angle + alignment.rotation)[view]
+    if alignment.tilt is not None:
+        # An odd detector has its middle on a pixel, so that nothing has to be interpolated by half of one.
+        odd = width // 2 * 2 + 1
+        roll, pitch = alignment.tilt[view].T
+        images = [views(each, angle, None, roll, pitch, shape=(rows, odd)) for each in both]
+        return jnp.stack(images, axis=-1).swapaxes(1, 2)[:, :width]
     axis = jnp.full(angle.shape, width // 2 - (width - 1) / 2, angle.dtype)
+    stacked = both[0] if len(both) == 1 else jnp.concatenate(both, axis=-1)
     found = project(stacked, angle, axis, width=width)
     return found.reshape(*found.shape[:2], len(both), -1).swapaxes(2, 3)
 
@@ -133,7 +144,7 @@ class Ptychotomography(AbstractForwardModel):
 
     def develop(self, parameters: Parameters, view: Int[Array, " view"]):
         assert self.canvas is not None
-        found = projections(parameters, view, self.canvas[1])
+        found = projections(parameters, view, self.canvas)
         return dataclasses.replace(parameters, volume=None), found
 
     def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Float[Array, "u z two"]):

@@ -62,7 +62,8 @@ def square_pixels(geometry: Geometry, source: str) -> None:
 class FlatVolume(AbstractInitial):
     """size: voxels along the edges (y, x, z), or one number for all; null is what the scan sees. softness: e/A^3 over which the map
     to positive densities bends; null lets densities be negative. support: radius, relative to the volume's, of the cylinder outside
-    of which is air; null for none. absorption: give the absorption a volume of its own. knots: sets of probe modes along the series.
+    of which is air; null for none. absorption: give the absorption a volume of its own. tilts: let the axis roll and pitch in every
+    view (slower). knots: sets of probe modes along the series.
     """
 
     start: Guess = eqx.field(default_factory=Guess)
@@ -70,6 +71,7 @@ class FlatVolume(AbstractInitial):
     softness: float | None = 0.02
     support: float | None = 1.0
     absorption: bool = False
+    tilts: bool = False
     knots: int = 1
 
     def __check_init__(self):
@@ -101,6 +103,8 @@ class FlatVolume(AbstractInitial):
     def __call__(self, geometry: Geometry, measurement: Measurement, *, seed: int = 0) -> Parameters:
         square_pixels(geometry, measurement.source)
         alignment = upright(measurement)
+        if self.tilts:
+            alignment = dataclasses.replace(alignment, tilt=jnp.zeros_like(alignment.shift))
         plain = dataclasses.replace(measurement, specimen=np.zeros_like(measurement.specimen))
         found = self.start(geometry, plain, seed=seed)
         empty = np.full(self.shape(geometry, measurement), START * (self.softness or 0.0))

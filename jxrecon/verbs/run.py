@@ -1,6 +1,6 @@
 """Reconstruct: read the data, fit, and leave a run folder with result, figures and report.
 
-Without any argument a simulated data set is reconstructed, which takes a minute and needs no file.
+Without any argument the digital twin is measured and reconstructed in three dimensions, which takes two minutes and needs no file.
 """
 
 import argparse
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..cli import Parser, config_options
 
-FIRST_RUN = "experiment=simulated"
+FIRST_RUN = "experiment=joint_ptychotomography"
 
 
 def options(made: Parser) -> None:

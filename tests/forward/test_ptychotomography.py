@@ -120,11 +120,16 @@ def test_frames_are_those_of_a_direct_sum(float64):
 
 
 @pytest.mark.parametrize("regime", ["far_field", "near_field"])
-@pytest.mark.parametrize("kind", ["thin", "thick"])
+@pytest.mark.parametrize("kind", ["thin", "thick", "tilted"])
 def test_gradients_of_all_unknowns(float64, regime, kind):
+    if (regime, kind) in (("near_field", "tilted"), ("near_field", "thick")):
+        pytest.skip("the regime and the volume's part are tested apart from each other")
     geometry, measurement = series(regime)
     parameters = unknowns(geometry, measurement, knots=2 if kind == "thin" else 1)
-    model = Ptychotomography() if kind == "thin" else Multislice(depth=SIZE, slices=3)
+    if kind == "tilted":
+        tilt = jnp.asarray(np.random.default_rng(3).uniform(-0.1, 0.1, (VIEWS, 2)))
+        parameters = eqx.tree_at(lambda p: p.alignment.tilt, parameters, tilt, is_leaf=lambda x: x is None)
+    model = Multislice(depth=SIZE, slices=3) if kind == "thick" else Ptychotomography()
     made = bound(model, geometry, measurement)
     here = {"scan": rows_of(geometry, measurement, VIEWS)[0]}
     free, fixed = eqx.partition(parameters, eqx.is_inexact_array)
@@ -146,6 +151,16 @@ def test_gradients_of_all_unknowns(float64, regime, kind):
         # JAX gives dL/dx - i dL/dy
         mine = jnp.sum((jax.tree.leaves(gradient)[k] * direction).real)
         np.testing.assert_allclose(mine, central, rtol=2e-5, atol=1e-7 * abs(float(ends[0])), err_msg=name)
+
+
+def test_an_axis_that_may_tilt_but_stands_upright_changes_nothing(float64):
+    geometry, measurement = series()
+    upright = unknowns(geometry, measurement)
+    tilt = jnp.zeros((VIEWS, 2))
+    may_tilt = eqx.tree_at(lambda p: p.alignment.tilt, upright, tilt, is_leaf=lambda x: x is None)
+    model = Ptychotomography().bind(geometry, measurement)
+    a, b = (predict(model, p, jnp.asarray(1), jnp.asarray([5])) for p in (upright, may_tilt))
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * float(a.max()))
 
 
 def test_views_together_are_the_sum_of_single_ones(float64):
