@@ -168,6 +168,7 @@ class Objective(eqx.Module):
         `share` is what one of several devices contributes to the terms that do not depend on frames.
         """
         values = {}
+        parameters = parameters.physical()
         for name, term in self.terms.items():
             with jax.named_scope(name):
                 value = term.weight * term(parameters, batch)

@@ -93,7 +93,9 @@ class Loop(eqx.Module):
             return _projected(self.projections, moved, frozen), after
 
         with jax.named_scope("update"):
-            free, memory = jax.lax.cond(healthy, update, lambda *same: same, free, memory)
+            # Not `cond`, whose branches would copy a volume and the optimiser's memory of it.
+            after = update(free, memory)
+            free, memory = jax.tree.map(lambda new, old: jnp.where(healthy, new, old), after, (free, memory))
         return (free, memory, healthy), ({**values, "total": total}, bad)
 
     def run(self, objective, frozen, units, blocks, steps, clock, free, memory):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Int
 
-from .numerics.positive import positive
+from .kernels.positive_density import positive_density
 from .numerics.tree import dotted
 
 
@@ -73,7 +73,7 @@ class Volume(eqx.Module):
         return None if self.absorption is None else self._physical(self.absorption)
 
     def _physical(self, values):
-        values = values if self.softness is None else positive(values, self.softness)
+        values = values if self.softness is None else positive_density(values, self.softness)
         return values if self.support is None else values * self.support
 
 
@@ -107,6 +107,13 @@ class Parameters(eqx.Module):
     background: Float[Array, "v u"] | None = None
     volume: Volume | None = None
     alignment: Alignment | None = None
+
+    def physical(self) -> "Parameters":
+        """The same with a volume of densities as they are, worked out once for all that read it."""
+        if self.volume is None:
+            return self
+        volume = Volume(self.volume.electron_density(), self.volume.absorbing_density())
+        return eqx.tree_at(lambda p: p.volume, self, volume)
 
     def centres(self, index: Int[Array, " frame"]) -> Float[Array, "frame 2"]:
         """Probe centres (y, x) of some frames over the specimen's image: a shift of the image moves them the other way."""

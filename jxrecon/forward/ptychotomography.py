@@ -18,6 +18,7 @@ Gursoy, Opt. Lett. 42, 3169 (2017), doi 10.1364/OL.42.003169 (direct coupling).
 """
 
 import dataclasses
+import math
 
 import equinox as eqx
 import jax
@@ -46,9 +47,9 @@ def canvas_shape(measurement: Measurement, geometry: Geometry) -> tuple[int, int
 def projections(
     parameters: Parameters, view: Int[Array, " view"], canvas: tuple[int, int]
 ) -> Float[Array, "view u v two"]:
-    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on column width//2.
+    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on the middle column n//2.
 
-    Rows are those of the volume or, where the axis may tilt, of the canvas.
+    Rows are those of the volume or, where the axis may tilt, of the canvas; columns no more than what the volume can reach.
     """
     volume, alignment = parameters.volume, parameters.alignment
     assert volume is not None and alignment is not None
@@ -62,21 +63,27 @@ def projections(
         roll, pitch = alignment.tilt[view].T
         images = [views(each, angle, None, roll, pitch, shape=(rows, odd)) for each in both]
         return jnp.stack(images, axis=-1).swapaxes(1, 2)[:, :width]
+    width = min(width, reached(volume.density.shape[:2]))  # pyright: ignore[reportArgumentType]
     axis = jnp.full(angle.shape, width // 2 - (width - 1) / 2, angle.dtype)
     stacked = both[0] if len(both) == 1 else jnp.concatenate(both, axis=-1)
     found = project(stacked, angle, axis, width=width)
     return found.reshape(*found.shape[:2], len(both), -1).swapaxes(2, 3)
 
 
-def on_canvas(projection: Float[Array, "u z two"], rows: int) -> Float[Array, "two v u"]:
-    """Projections as images of `rows` rows, voxel z//2 on row rows//2, with air above and below."""
-    images = projection.transpose(2, 1, 0)
-    z = images.shape[1]
-    if z > rows:
-        first = z // 2 - rows // 2
-        return images[:, first : first + rows]
-    before = rows // 2 - z // 2
-    return jnp.pad(images, ((0, 0), (before, rows - z - before), (0, 0)))
+def reached(shape: tuple[int, int]) -> int:
+    """Pixels of a detector that the projections of a plane (y, x) reach at any angle, with the axis on the middle one; odd."""
+    return 2 * math.ceil(math.hypot(*(n - 1 for n in shape)) / 2) + 3
+
+
+def on_canvas(transmission: Complex[Array, "z x"], canvas: tuple[int, int]) -> Complex[Array, "v u"]:
+    """A transmission with air about it or, where it is larger, cut; pixel n//2 on pixel n//2 of the canvas along both axes."""
+    here = transmission
+    for axis, (n, size) in enumerate(zip(transmission.shape, canvas, strict=True)):
+        if n > size:
+            here = jax.lax.slice_in_dim(here, n // 2 - size // 2, n // 2 - size // 2 + size, axis=axis)
+    before = [size // 2 - n // 2 for n, size in zip(here.shape, canvas, strict=True)]
+    widths = [(b, size - n - b) for b, n, size in zip(before, here.shape, canvas, strict=True)]
+    return jnp.pad(here, widths, constant_values=1)
 
 
 def transmission(
@@ -147,13 +154,14 @@ class Ptychotomography(AbstractForwardModel):
         found = projections(parameters, view, self.canvas)
         return dataclasses.replace(parameters, volume=None), found
 
-    def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Float[Array, "u z two"]):
+    def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Float[Array, "x z two"]):
         return self.transmission(own), self.illumination(parameters, view)
 
-    def transmission(self, own: Float[Array, "u z two"]) -> Complex[Array, "v u"]:
+    def transmission(self, own: Float[Array, "x z two"]) -> Complex[Array, "v u"]:
         """Of a projection, on the canvas."""
         assert self.canvas is not None
-        return transmission(on_canvas(own, self.canvas[0]), self.phase, self.absorption, self.electron)
+        images = own.transpose(2, 1, 0)
+        return on_canvas(transmission(images, self.phase, self.absorption, self.electron), self.canvas)
 
     def illumination(self, parameters: Parameters, view: Int[Array, ""]) -> Shared:
         """What the frames of a view share beside the specimen."""
