@@ -42,3 +42,23 @@ def binned(images: Float[np.ndarray, "view v u"], factors: tuple[int, int]) -> F
     first = [(n - m * f) // 2 for n, m, f in zip(images.shape[1:], size, factors)]
     rows, columns = (slice(a, a + m * f) for a, m, f in zip(first, size, factors))
     return images[:, rows, columns].reshape(-1, size[0], factors[0], size[1], factors[1]).mean((2, 4))
+
+
+def lit_middle(
+    path: Float[np.ndarray, "view v u"], weight: Shaped[np.ndarray, "view v u"]
+) -> tuple[Float[np.ndarray, "view q p"], Float[np.ndarray, "view q p"]]:
+    """Projections and their light (0 to 1), cropped on both sides alike to what any view lit; zero where a view lit nothing.
+
+    The outermost two lit pixels do not count: they hold what the tails of the illumination made.
+    """
+    lit = lit_pixels(weight)
+    full = np.percentile(np.asarray(weight, float), 95, axis=(1, 2), keepdims=True)
+    inner = np.stack([ndimage.binary_erosion(m, iterations=2, border_value=1) for m in lit])
+    light = np.where(inner, np.clip(weight / np.where(full > 0, full, 1), 0, 1), 0)
+    window = [slice(None)]
+    for axis in (1, 2):
+        seen = np.flatnonzero(inner.any(axis=tuple({0, 1, 2} - {axis})))
+        count = path.shape[axis]
+        margin = min(seen[0], count - 1 - seen[-1]) if seen.size else 0
+        window.append(slice(margin, count - margin))
+    return np.where(inner, path, 0)[tuple(window)], light[tuple(window)]

@@ -16,7 +16,7 @@ from jxrecon.classical.horizontal_alignment import (
 )
 from jxrecon.kernels.ray_transform import project
 
-SIZE = 48
+SIZE = 56
 
 
 def errors(found, truth) -> np.ndarray:
@@ -35,7 +35,7 @@ def disturbed(truth, noise_rad: float, plane_rad: float) -> np.ndarray:
     return (truth.path + dirt / truth.phase_per_density) * (truth.weight > 0)
 
 
-@pytest.mark.parametrize("views, noise_rad, plane_rad, worst", [(60, 0, 0, 0.04), (60, 0.05, 0.2, 0.06)])
+@pytest.mark.parametrize("views, noise_rad, plane_rad, worst", [(60, 0, 0, 0.06), (60, 0.05, 0.2, 0.08)])
 def test_shifts_of_three_pixels_come_back(views, noise_rad, plane_rad, worst):
     """From a vertical start that is wrong by 0.5 px rms; planes of 0.2 rad move the centres of mass by half a pixel."""
     truth = series(SIZE, views)
@@ -52,7 +52,7 @@ def test_few_views_and_no_start_at_all():
     truth = series(SIZE, 15, shift_px=2.0, axis_px=1.5)
     path = disturbed(truth, 0.05, 0.0)
     found = projection_matching(path, truth.weight, truth.angle, np.zeros((15, 2)), factors=(1,), passes=40)
-    assert errors(found.shift, truth).max() < 0.1
+    assert errors(found.shift, truth).max() < 0.15
 
 
 @pytest.mark.parametrize("plane_rad, worst", [(0.0, 0.01), (0.02, 0.1)])

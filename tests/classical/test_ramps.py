@@ -85,3 +85,10 @@ def test_no_air_says_so():
         find_ramps(rough, np.ones((32, 32)))
     with pytest.raises(InputError, match="expected"):
         find_ramps(rough, np.ones((32, 31)))
+
+
+def test_a_weak_particle_that_fills_the_field():
+    """1 rad at most, air at less than a fifth of the lit pixels, noise of 0.05 rad: the plane has to lie on top of it."""
+    truth = series(SIZE, VIEWS, phase=1.0, noise=0.05, margin=9)
+    offset, slope, amplitude = worst(find_ramps(truth.transmission, truth.weight), truth)
+    assert offset < 0.03 and slope < 0.1 and amplitude < 0.02
