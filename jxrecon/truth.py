@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from .analysis.volume_truth import alignment_residue, compare_with_truth
 from .halves import densities
+from .kernels.ray_transform import project
 from .parameters import Parameters
 
 
@@ -50,6 +51,28 @@ def centroids(parameters: Parameters, views: int) -> Float[np.ndarray, "view 2"]
     return np.stack([np.interp(place, np.arange(len(knots)), knots[:, k]) for k in (0, 1)], axis=1)
 
 
+def true_refraction(simulation: Any, density: np.ndarray) -> Float[np.ndarray, "z y x"]:
+    """The density that the specimen's material would need for the true phase: glass retards a little more for its electrons."""
+    if simulation.capillary is None:
+        return density
+    glass, energy = simulation.capillary, simulation.energy_keV
+    more = glass.material.f1_per_electron(energy) / simulation.material.f1_per_electron(energy) - 1
+    return density + more * glass.electron_density(simulation.scene.shape, simulation.scene.voxel_m)
+
+
+def phase_errors(
+    found: Float[np.ndarray, "z y x"], true: Float[np.ndarray, "z y x"], angle: np.ndarray, rate: float
+) -> Float[np.ndarray, " view"]:
+    """rms difference of the projections' phases at the angles (radians), each without its mean, radians; `rate`: of one e/A^3 in
+    a voxel."""
+    difference = np.ascontiguousarray((found - true).transpose(1, 2, 0), np.float32)
+    width = int(np.ceil(np.hypot(*difference.shape[:2])))
+    angle = np.asarray(angle, np.float32)
+    lines = np.asarray(project(difference, angle, np.zeros_like(angle), width=width))  # pyright: ignore[reportArgumentType]
+    lines = lines[:, (width - difference.shape[1]) // 2 :][:, : difference.shape[1]]
+    return rate * lines.std(axis=(1, 2))
+
+
 def against_truth(reader: Any, parameters: Parameters) -> Truth:
     """Errors after removing the gauge, for a reader that simulates a tilt series."""
     if parameters.volume is None or parameters.alignment is None or not hasattr(reader, "truth"):
@@ -72,7 +95,16 @@ def against_truth(reader: Any, parameters: Parameters) -> Truth:
         "fsc_truth_voxels": "resolution_truth_voxels",
     }
     errors = {names.get(name, name): value for name, value in compared.metrics().items()}
-    metrics = {"alignment_rms_px": residue.rms_px, **errors}
+    simulation = reader.simulation
+    rate = simulation.scene.voxel_m * simulation.material.phase_per_density(simulation.energy_keV)
+    refraction = true_refraction(simulation, truth["electron_density_true"])
+    phases = phase_errors(compared.alignment.volume, refraction, np.asarray(parameters.alignment.angle), rate)
+    metrics = {
+        "alignment_rms_px": residue.rms_px,
+        **errors,
+        "phase_rms_rad": float(np.sqrt(np.mean(phases**2))),
+        "phase_rms_worst_rad": float(phases.max()),
+    }
     curve = compared.correlation
     shells = np.stack([curve.frequency, curve.correlation, curve.count])
     images = {"displacement_found": found, "displacement_true": true, "correlation_with_truth": shells}
