@@ -8,11 +8,11 @@ Projection matching then repeats, on projections binned 4, 2 and 1 times:
  - every view's shift s by one Gauss-Newton step on  p - D_s A x  (D_s moves by s), weighted by the light and high-passed, so that
    ramps and offsets which the air left do not pull; with g = grad D_s A x,  s -= <g g'>^-1 <g (p - D_s A x)>.
 
-Where the field of view cuts the particle, or air is hardly there, mass says nothing: the mean image of all views is the other start
-(`mean_image_alignment`), and the one from which a volume explains more is taken.
+Where the field of view cuts the particle, or air is hardly there, mass says nothing: the mean image of all views is the other
+start (`mean_image_alignment`), and the one from which a volume explains more is taken.
 
-A translation of the volume is free: steps lose their parts cos(angle) and
-sin(angle) along u and 1 along v. The part 1 along u is the rotation axis, which the data do know.
+A translation of the volume is free: steps lose their parts cos(angle) and sin(angle) along u and 1 along v. The part 1 along u
+is the rotation axis, which the data do know.
 
 Guizar-Sicairos et al., Opt. Express 23, 3345 (2015), doi 10.1364/OE.23.003345; Gürsoy et al., Sci. Rep. 7, 11818 (2017),
 doi 10.1038/s41598-017-12141-9.
