@@ -47,7 +47,7 @@ def canvas_shape(measurement: Measurement, geometry: Geometry) -> tuple[int, int
 def projections(
     parameters: Parameters, view: Int[Array, " view"], canvas: tuple[int, int]
 ) -> Float[Array, "view u v two"]:
-    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on the middle column n//2.
+    """Line integrals of density and, when it is of its own, of absorption; e/A^3 times pixels. The axis lies on column n//2.
 
     Rows are those of the volume or, where the axis may tilt, of the canvas; columns no more than what the volume can reach.
     """
