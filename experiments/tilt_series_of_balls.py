@@ -73,7 +73,7 @@ def frames_of(body, probe, angle, centres, factor, rng) -> np.ndarray:
     modes = scipy.fft.ifft2(spectrum * ramps[:, 0, :, None] * ramps[:, 1, None, :])
     corners = whole + reach - frame // 2
     waves = np.stack([transmission[y : y + frame, x : x + frame] for y, x in corners]) * modes
-    pattern = np.abs(scipy.fft.fft2(waves)) ** 2 / frame**2
+    pattern = np.abs(np.asarray(scipy.fft.fft2(waves))) ** 2 / frame**2
     return rng.poisson(scipy.fft.fftshift(pattern, axes=(1, 2))).astype(np.uint16)
 
 
