@@ -202,11 +202,11 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     a = arguments()
-    settings = (*(SMALL if a.fast else ()), *(("epochs=8",) if a.fast else ()), *a.set)
+    settings = (*(SMALL if a.fast else ()), *(("epochs=4",) if a.fast else ()), *a.set)
     folder = a.folder or a.out.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    cells = []
-    for cell in cells_of([0] if a.fast else a.seeds, a.flat):
+    wanted, cells = cells_of([0], False)[:2] if a.fast else cells_of(a.seeds, a.flat), []
+    for cell in wanted:
         path = folder / f"{cell.name}.json"
         if not path.exists():
             part = path.with_suffix(".part")

@@ -58,7 +58,7 @@ def test_fast_run_and_one_that_goes_on(thick, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     cells = {(c["phase"], c["noise"]): c for c in json.loads(out.read_text())["cells"]}
-    assert len(cells) == 4
+    assert len(cells) == 2
     for (phase, _), cell in cells.items():  # 12 rad over 28 coarse voxels are too steep for any first guess
         assert cell["max_phase_rad"] == pytest.approx(phase, rel=0.02)
         assert 0 < cell["rmse_inner"] < 0.5 and 0 <= cell["wrapped"] < (0.001 if phase < 3 else 0.2)
