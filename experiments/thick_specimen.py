@@ -13,7 +13,7 @@ photons; nothing wrapped. `--flat` adds what happens from a flat volume without 
 
     python experiments/thick_specimen.py --out thick_specimen.json
 
-About 40 minutes on 2 cores; a run that was stopped goes on with the cells that are missing. `--fast` is a check of the
+About half an hour on 2 cores; a run that was stopped goes on with the cells that are missing. `--fast` is a check of the
 script itself.
 """
 
