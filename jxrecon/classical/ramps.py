@@ -21,7 +21,7 @@ from ..errors import InputError
 from .plane_fit import FEWEST, WIDTHS_RAD, Blocks, plane_wave
 from .views import each_view, lit_pixels
 
-PEAKS = 8  # of the spectrum, each tried with its eight neighbours
+PEAKS = 5  # of the spectrum, each tried with its eight neighbours
 FINALISTS = 4  # planes that are refined to the end
 GRID = 128  # blocks along the longer axis on which they are compared
 RIM = 0.08  # of the lit region's size: how fast the weight of the rim falls inwards
@@ -52,15 +52,21 @@ def find_ramps(
     wave: Complex[np.ndarray, "view v u"],
     weight: Float[np.ndarray, "..."] | Bool[np.ndarray, "..."],
     air: Bool[np.ndarray, "..."] | None = None,
+    *,
+    near: Float[np.ndarray, "view 2"] | None = None,
 ) -> Ramps:
-    """The plane of every view; `weight` says how well each pixel was lit (0: not at all), `air` which ones are air, if known."""
-    weights = each_view(weight, wave.shape)
-    airs = None if air is None else each_view(air, wave.shape)
+    """The plane of every view.
+
+    weight says how well each pixel was lit (0: not at all), `air` which ones are air, if known; `near`: slopes (rad per pixel)
+    that are known well enough to begin with, so that none are searched.
+    """
+    weights = np.asarray(each_view(weight, wave.shape), float)
+    airs = [None] * len(wave) if air is None else each_view(air, wave.shape)
+    starts = [None] * len(wave) if near is None else near
     found = []
-    for j in range(len(wave)):
+    for j, view in enumerate(zip(wave, weights, airs, starts)):
         try:
-            known = None if airs is None else airs[j]
-            found.append(find_ramp(wave[j], np.asarray(weights[j], float), known))
+            found.append(find_ramp(*view))
         except InputError as error:
             raise InputError(f"view {j}: {error}") from None
     scale, slope, mask = zip(*found)
@@ -68,16 +74,20 @@ def find_ramps(
 
 
 def find_ramp(
-    wave: Complex[np.ndarray, "v u"], weight: Float[np.ndarray, "v u"], air: Bool[np.ndarray, "v u"] | None
+    wave: Complex[np.ndarray, "v u"],
+    weight: Float[np.ndarray, "v u"],
+    air: Bool[np.ndarray, "v u"] | None = None,
+    near: Float[np.ndarray, "2"] | None = None,
 ) -> tuple[complex, Float[np.ndarray, "2"], Bool[np.ndarray, "v u"]]:
     """Scale, slope and air of one view."""
     lit = lit_pixels(weight) & np.isfinite(wave)
     wave = np.where(lit, wave, 0)
     rim = _rim(lit) if air is None else (lit & air).astype(float)
     size = max(1, -(-max(wave.shape) // GRID))
-    lit_weight = np.where(lit, weight, 0)
-    trials = [Blocks.of(wave, lit_weight, rim, slope, size) for slope in _starts(rim * wave)]
-    trials = sorted((t.refined(WIDTHS_RAD[1:2], 0.0) for t in trials), key=Blocks.score)[-FINALISTS:]
+    starts = _starts(rim * wave) if near is None else [near]
+    trials = [Blocks.of(wave, np.where(lit, weight, 0), rim, slope, size) for slope in starts]
+    if len(trials) > FINALISTS:
+        trials = sorted((t.refined(WIDTHS_RAD[1:2], 0.0) for t in trials), key=Blocks.score)[-FINALISTS:]
     best, mask = max((t.refined(WIDTHS_RAD) for t in trials), key=Blocks.score).settled(air is None)
     blocks = np.count_nonzero(mask)
     mask = np.repeat(np.repeat(mask, size, 0), size, 1)[: wave.shape[0], : wave.shape[1]] & lit

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from .filtered_back_projection import fbp
-from .views import binned
+from .views import binned, moved
 
 SLICES = 8  # that are reconstructed
 ROUNDS = ((4.0, 4), (1.0, 1), (0.25, 1))  # pixels between trials, and how many columns are binned
@@ -38,14 +38,10 @@ def pair_offset(
         raise InputError(
             f"no two views are half a turn apart (nearest: {np.rad2deg(closest):.1f} degrees off); give a first offset."
         )
-    rows = _heaviest_rows(path)
-    offsets = []
-    for j, k in zip(*np.nonzero(np.triu(gap <= closest + 1e-3))):
-        first, second = (
-            ndimage.shift(path[n][rows], (0, -shift[n, 1]), order=1, mode="nearest") for n in (j, k)
-        )
-        offsets.append(_displacement(first, second[:, ::-1]) / 2)
-    return float(np.median(offsets))
+    level = moved(path, -shift, order=1)
+    rows = _heaviest_rows(level)
+    pairs = zip(*np.nonzero(np.triu(gap <= closest + 1e-3)))
+    return float(np.median([_displacement(level[j, rows], level[k, rows, ::-1]) / 2 for j, k in pairs]))
 
 
 def _heaviest_rows(path: Float[np.ndarray, "view v u"]) -> slice:
@@ -81,12 +77,13 @@ def axis_offset(
     """
     known = np.zeros((len(path), 2)) if shift is None else shift
     best = pair_offset(path, angle, known) if start is None else float(start)
-    slices = path[:, _heaviest_rows(path)]
+    levelled = moved(path, -known * [1, 0], order=1)
+    slices, along_u = levelled[:, _heaviest_rows(levelled)], known * [0, 1]
     for step, factor in ROUNDS:
         factor = factor if slices.shape[2] >= factor * SMALLEST else 1
         coarse, scale = binned(slices, (1, factor)), np.array([1, factor])
         trials = best + step * (np.arange(TRIALS) - TRIALS // 2)
-        costs = [_negativity(coarse, angle, (known + [0.0, trial]) / scale) for trial in trials]
+        costs = [_negativity(coarse, angle, (along_u + [0.0, trial]) / scale) for trial in trials]
         best = _vertex(trials, np.array(costs))
     return float(best)
 

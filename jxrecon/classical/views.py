@@ -44,6 +44,13 @@ def binned(images: Float[np.ndarray, "view v u"], factors: tuple[int, int]) -> F
     return images[:, rows, columns].reshape(-1, size[0], factors[0], size[1], factors[1]).mean((2, 4))
 
 
+def relative_light(weight: Shaped[np.ndarray, "view v u"]) -> Float[np.ndarray, "view v u"]:
+    """How well each pixel was lit: 0 where it was not, up to 1 from the view's 95th percentile on."""
+    light = np.where(lit_pixels(weight), weight, 0).astype(float)
+    full = np.percentile(light, 95, axis=(1, 2), keepdims=True)
+    return np.clip(light / np.where(full > 0, full, 1), 0, 1)
+
+
 def lit_middle(
     path: Float[np.ndarray, "view v u"], weight: Shaped[np.ndarray, "view v u"]
 ) -> tuple[Float[np.ndarray, "view q p"], Float[np.ndarray, "view q p"]]:
@@ -51,10 +58,9 @@ def lit_middle(
 
     The outermost two lit pixels do not count: they hold what the tails of the illumination made.
     """
-    lit = lit_pixels(weight)
-    full = np.percentile(np.asarray(weight, float), 95, axis=(1, 2), keepdims=True)
-    inner = np.stack([ndimage.binary_erosion(m, iterations=2, border_value=1) for m in lit])
-    light = np.where(inner, np.clip(weight / np.where(full > 0, full, 1), 0, 1), 0)
+    light = relative_light(weight)
+    inner = np.stack([ndimage.binary_erosion(m, iterations=2, border_value=1) for m in light > 0])
+    light = np.where(inner, light, 0)
     window = [slice(None)]
     for axis in (1, 2):
         seen = np.flatnonzero(inner.any(axis=tuple({0, 1, 2} - {axis})))
