@@ -70,8 +70,8 @@ class AbstractForwardModel(eqx.Module):
 
     @abc.abstractmethod
     def develop(self, parameters: Parameters, view: Int[Array, " view"]) -> tuple[Parameters, Any]:
-        """What is cheaper for all views of a batch at once: (the parameters that single views still need, a pytree with the leading
-        axis `view` of what each has of its own, such as its projection of a volume)."""
+        """What is cheaper for all views of a batch at once: (the parameters that single views still need, a pytree with the
+        leading axis `view` of what each has of its own, such as its projection of a volume)."""
 
     @abc.abstractmethod
     def prepare(self, parameters: Parameters, view: Int[Array, ""], own: Any) -> tuple[Array, Any]:

@@ -52,8 +52,8 @@ def fits(pieces: Any, state: FitState) -> dict[str, float]:
 
 
 def tidied(parameters: Parameters, power_is_known: bool) -> Parameters:
-    """The same frames from modes that are orthogonal and sorted by power, and from a specimen in its own terms: a volume in e/A^3,
-    an object that is 1 where it is clearest."""
+    """The same frames from modes that are orthogonal and sorted by power, and from a specimen in its own terms: a volume in
+    e/A^3, an object that is 1 where it is clearest."""
     parameters = OrthogonalModes()(parameters)
     if parameters.volume is not None:
         volume = parameters.volume

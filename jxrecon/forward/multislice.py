@@ -1,7 +1,7 @@
 """Ptychographic tomography of thick specimens: the wave passes one slab of the volume after another, and spreads between them.
 
-The volume is cut across the beam into S slabs by weights w_s(depth) that add up to 1 (hats about equidistant planes, the first and
-the last level to the edge), so that the slabs' line integrals p_s add up to the projection of `ptychotomography`:
+The volume is cut across the beam into S slabs by weights w_s(depth) that add up to 1 (hats about equidistant planes, the first
+and the last level to the edge), so that the slabs' line integrals p_s add up to the projection of `ptychotomography`:
 
     psi <- P;   for s = 1 .. S:  psi <- T_s psi,  T_s = exp( -r_e lambda (i f1/Z + f2/Z) p_s );   psi <- F_dz psi  between slabs
 

@@ -6,9 +6,9 @@ View t, at the angle theta_t, sees the transmission of the projected volume, and
     T_t = exp( -r_e lambda (i f1/Z + f2/Z) p_t )          electron density n_e, and n = 1 - delta + i beta
     I_tj = s_tj ( sum_m | D[ P_m(r) T_t(r + r_tj - a_t) ] |^2 + background^2 )
 
-a_t is the shift of the projection (alignment), which moves the probe's place over it and interpolates nothing. A second volume may
-say the absorption; else the material's f2/f1 ties it to the density. The volume enters as itself and not through wrapped phases, so
-that a phase of many times 2 pi needs no unwrapping. Far and near field alike.
+a_t is the shift of the projection (alignment), which moves the probe's place over it and interpolates nothing. A second volume
+may say the absorption; else the material's f2/f1 ties it to the density. The volume enters as itself and not through wrapped
+phases, so that a phase of many times 2 pi needs no unwrapping. Far and near field alike. Voxel z//2 lies on the canvas's row n//2.
 
 The modes of the probe are shared by all views, or vary slowly with the view's number: with K sets of modes
 (axis `optics`) view t takes the linear interpolation between the two nearest of K equidistant knots.
@@ -104,10 +104,11 @@ def probe_of_view(probe: Probe, view: Int[Array, ""], count: int) -> Probe:
     below = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, knots - 2)
     part = (place - below).astype(probe.modes.real.dtype)
 
-    def between(modes):
-        return None if modes is None else ((1 - part) * modes[below] + part * modes[below + 1])[None]
+    def between(modes: Array) -> Array:
+        return ((1 - part) * modes[below] + part * modes[below + 1])[None]
 
-    return Probe(between(probe.modes), between(probe.variations), probe.weights)
+    variations = None if probe.variations is None else between(probe.variations)
+    return Probe(between(probe.modes), variations, probe.weights)
 
 
 class Ptychotomography(AbstractForwardModel):
@@ -128,7 +129,7 @@ class Ptychotomography(AbstractForwardModel):
 
     def bind(self, geometry: Geometry, measurement: Measurement) -> "Ptychotomography":
         frame = self.frame.bind(geometry, measurement)
-        one = dataclasses.replace(frame, optics=jnp.zeros_like(frame.optics))
+        one = dataclasses.replace(frame, optics=jnp.zeros(len(measurement.optics), jnp.int32))
         pixel, energy = geometry.pixel_size_m[0], geometry.energy_keV
         return dataclasses.replace(
             self,

@@ -60,10 +60,10 @@ def square_pixels(geometry: Geometry, source: str) -> None:
 
 
 class FlatVolume(AbstractInitial):
-    """size: voxels along the edges (y, x, z), or one number for all; null is what the scan sees. softness: e/A^3 over which the map
-    to positive densities bends; null lets densities be negative. support: radius, relative to the volume's, of the cylinder outside
-    of which is air; null for none. absorption: give the absorption a volume of its own. tilts: let the axis roll and pitch in every
-    view (slower). knots: sets of probe modes along the series.
+    """size: voxels along the edges (y, x, z), or one number for all; null is what the scan sees. softness: e/A^3 over which the
+    map to positive densities bends; null lets densities be negative. support: radius, relative to the volume's, of the cylinder
+    outside of which is air; null for none. absorption: give the absorption a volume of its own. tilts: let the axis roll and
+    pitch in every view (slower). knots: sets of probe modes along the series.
     """
 
     start: Guess = eqx.field(default_factory=Guess)

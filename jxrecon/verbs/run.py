@@ -1,6 +1,6 @@
 """Reconstruct: read the data, fit, and leave a run folder with result, figures and report.
 
-Without any argument the digital twin is measured and reconstructed in three dimensions, which takes two minutes and needs no file.
+Without any argument the digital twin is measured and reconstructed in three dimensions: a minute or two, and no file is needed.
 """
 
 import argparse
