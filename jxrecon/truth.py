@@ -1,6 +1,7 @@
 """A finished reconstruction of a simulated tilt series against what is true of it; never seen by the reconstruction itself."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,14 @@ def phase_errors(
     return rate * lines.std(axis=(1, 2))
 
 
+def true_displacement(truth: Mapping[str, np.ndarray], parameters: Parameters) -> Float[np.ndarray, "view 2"]:
+    """What `displacement` would give for true shifts, positions and probe."""
+    assert parameters.alignment is not None
+    jitter = truth["positions_true"] - np.asarray(parameters.positions.nominal, np.float64)
+    means = view_means(jitter, np.asarray(parameters.alignment.view))
+    return truth["projection_shift_true"] - means - centroid(truth["probe_true"])
+
+
 def against_truth(reader: Any, parameters: Parameters) -> Truth:
     """Errors after removing the gauge, for a reader that simulates a tilt series."""
     if parameters.volume is None or parameters.alignment is None or not hasattr(reader, "truth"):
@@ -80,10 +89,7 @@ def against_truth(reader: Any, parameters: Parameters) -> Truth:
     truth = reader.truth()
     if "electron_density_true" not in truth:
         return Truth()
-    view = np.asarray(parameters.alignment.view)
-    found = displacement(parameters)
-    jitter = truth["positions_true"] - np.asarray(parameters.positions.nominal, np.float64)
-    true = truth["projection_shift_true"] - view_means(jitter, view) - centroid(truth["probe_true"])
+    found, true = displacement(parameters), true_displacement(truth, parameters)
     residue = alignment_residue(found, true, np.asarray(parameters.alignment.angle, np.float64))
     compared = compare_with_truth(
         densities(parameters), truth["electron_density_true"], truth["particle_true"]

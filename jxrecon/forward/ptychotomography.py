@@ -8,7 +8,8 @@ View t, at the angle theta_t, sees the transmission of the projected volume, and
 
 a_t is the shift of the projection (alignment), which moves the probe's place over it and interpolates nothing. A second volume
 may say the absorption; else the material's f2/f1 ties it to the density. The volume enters as itself and not through wrapped
-phases, so that a phase of many times 2 pi needs no unwrapping. Far and near field alike. Voxel z//2 lies on the canvas's row n//2.
+phases, so that a phase of many times 2 pi needs no unwrapping. Far and near field alike.
+Voxel z//2 lies on the canvas's row n//2.
 
 The modes of the probe are shared by all views, or vary slowly with the view's number: with K sets of modes
 (axis `optics`) view t takes the linear interpolation between the two nearest of K equidistant knots.
