@@ -181,9 +181,9 @@ def lit_area(cell: Cell) -> float:
 def chain_optimisers() -> Optimisers:
     """Of the ptychography of single views, as in configs/initial/views."""
     return {
-        "object": Adam(0.05, b2=0.9),
-        "probe": {"modes": Adam(0.03, b2=0.9)},
-        "positions": {"shift": Adam(0.05, b2=0.9, start=20)},
+        "object": Adam(learning_rate=0.05, b2=0.9),
+        "probe": {"modes": Adam(learning_rate=0.03, b2=0.9)},
+        "positions": {"shift": Adam(learning_rate=0.05, b2=0.9, start=20)},
     }
 
 

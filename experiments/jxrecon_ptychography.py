@@ -95,7 +95,7 @@ def main() -> None:
         "memory_before_fit_mb": before,
         "peak_memory_mb": peak_memory_mb(),
         "load1": os.getloadavg()[0],
-        **phase_error(a.data, np.asarray(parameters.object[0])),
+        **phase_error(a.data, np.asarray(parameters.objects()[0])),
     }
     print(json.dumps(record))
 

@@ -74,11 +74,11 @@ def without_gauge(updates: Parameters, parameters: Parameters) -> Parameters:
     updates = without_alignment_gauge(updates, parameters)
     shift, flux = updates.positions.shift, updates.flux
     if shift is not None:
-        aligned = updates.alignment is not None and updates.alignment.shift is not None
+        here = parameters.alignment
+        aligned = here is not None and updates.alignment is not None and updates.alignment.shift is not None
         linear = aligned or updates.positions.affine is not None
         shift = without_trend(shift, parameters.positions.nominal, linear)
-        if aligned:
-            here = parameters.alignment
+        if aligned and here is not None:
             shift = without_view_means(shift, here.view, here.angle.shape[0])
         updates = eqx.tree_at(lambda u: u.positions.shift, updates, shift)
     if flux is not None:
@@ -90,7 +90,7 @@ def with_clear_specimen(parameters: Parameters, region: Bool[np.ndarray, "y x"])
     """The same frames from an object whose 95th percentile of the modulus in `region` (first specimen) is 1."""
     if not region.any():
         return parameters
-    clear = float(np.percentile(np.abs(np.asarray(parameters.object[0]))[region], 95))
+    clear = float(np.percentile(np.abs(np.asarray(parameters.objects()[0]))[region], 95))
     if not clear > 0:
         return parameters
     probe = parameters.probe
@@ -101,4 +101,4 @@ def with_clear_specimen(parameters: Parameters, region: Bool[np.ndarray, "y x"])
         (probe.modes * clear, variations),
         is_leaf=lambda x: x is None,
     )
-    return eqx.tree_at(lambda p: (p.object, p.probe), parameters, (parameters.object / clear, probe))
+    return eqx.tree_at(lambda p: (p.object, p.probe), parameters, (parameters.objects() / clear, probe))

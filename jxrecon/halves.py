@@ -68,7 +68,7 @@ def correlation(first: Parameters, second: Parameters) -> RingCorrelation:
     other = lit(first)
     shape = tuple(min(a, b) for a, b in zip(region.shape, other.shape, strict=True))
     common = _middle(region, shape) & _middle(other, shape)
-    images = [_middle(np.asarray(p.object[0], np.complex128), shape) for p in (first, second)]
+    images = [_middle(np.asarray(p.objects()[0], np.complex128), shape) for p in (first, second)]
     return compare_halves(images[0], images[1], common)
 
 
@@ -82,7 +82,7 @@ def lit(parameters: Parameters) -> np.ndarray:
     """(y, x) bool: where the scan illuminated the object."""
     modes = np.asarray(parameters.probe.modes[0], np.complex128)
     positions = np.asarray(parameters.positions(), np.float64)
-    return illuminated(coverage(positions, modes, parameters.object.shape[1:]))  # pyright: ignore[reportArgumentType]
+    return illuminated(coverage(positions, modes, parameters.objects().shape[1:]))  # pyright: ignore[reportArgumentType]
 
 
 def _middle(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -95,7 +95,7 @@ def same_specimen(first: Parameters, second: Parameters) -> bool:
     if first.volume is not None and second.volume is not None:
         a, b = (np.asarray(p.volume.density, np.float64) for p in (first, second) if p.volume is not None)
     else:
-        a, b = (np.asarray(p.object[0], np.complex128) for p in (first, second))
+        a, b = (np.asarray(p.objects()[0], np.complex128) for p in (first, second))
     shape = tuple(min(n, m) for n, m in zip(a.shape, b.shape, strict=True))
     a, b = _middle(a, shape), _middle(b, shape)
     return bool(a.std() > 0 and np.abs(a - b).max() < 0.1 * a.std())

@@ -71,7 +71,7 @@ def ways() -> list[Way]:
 def matter_trend(parameters: Parameters) -> float:
     """Correlation of log modulus and phase over the illuminated object, without the phase's ramp."""
     region = lit(parameters)
-    image = np.asarray(parameters.object[0], np.complex128)
+    image = np.asarray(parameters.objects()[0], np.complex128)
     field = without_slope(image, phase_slope(image, region))
     modulus = np.log(np.maximum(np.abs(field[region]), 1e-3))
     phase = np.angle(field[region] / np.exp(1j * np.angle(np.sum(field[region]))))

@@ -115,6 +115,14 @@ class Parameters(eqx.Module):
         volume = Volume(self.volume.electron_density(), self.volume.absorbing_density())
         return eqx.tree_at(lambda p: p.volume, self, volume)
 
+    def objects(self) -> Complex[Array, "specimen y x"]:
+        """The transmission of every specimen; raises ValueError where a volume stands for them."""
+        if self.object is None:
+            raise ValueError(
+                "this reconstruction has a volume and no object; what was asked for needs an object."
+            )
+        return self.object
+
     def centres(self, index: Int[Array, " frame"]) -> Float[Array, "frame 2"]:
         """Probe centres (y, x) of some frames over the specimen's image: a shift of the image moves them the other way."""
         positions = self.positions()[index]

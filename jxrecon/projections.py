@@ -71,7 +71,8 @@ class AmplitudeBound(AbstractProjection):
     upper: float = 1.0
 
     def __call__(self, parameters):
-        modulus = jnp.abs(parameters.object)
+        objects = parameters.objects()
+        modulus = jnp.abs(objects)
         factor = jnp.clip(modulus, self.lower, self.upper) / jnp.maximum(modulus, 1e-12)
-        scaled = parameters.object * factor.astype(parameters.object.dtype)
+        scaled = objects * factor.astype(objects.dtype)
         return eqx.tree_at(lambda p: p.object, parameters, scaled)

@@ -60,7 +60,7 @@ WRONG = [
     ([f"+{NOISE}.flor=1", DATA], f"`{NOISE}.flor` is no argument of `Amplitude`; the nearest is `floor`"),
     (["~optimisers.objct", DATA], "the nearest is `optimisers.object`"),
     (["noise=poison", DATA], "the nearest is `poisson`"),
-    (["model=tomography", DATA], "the nearest is `ptychography`"),
+    (["model=ptychografy", DATA], "the nearest is `ptychography`"),
     (["epochs=many", DATA], "`epochs` is 'many' (str); expected integer"),
     (["epochs=1.5", DATA], "`epochs` is 1.5 (float); expected integer"),
     (["epochs=-1", DATA], "`epochs` is -1; expected 0 to"),

@@ -118,7 +118,7 @@ class Ridge(AbstractTerm):
     weight: jax.Array = eqx.field(converter=jnp.asarray)
 
     def __call__(self, parameters, batch):
-        return jnp.sum(jnp.abs(parameters.object - 1) ** 2)
+        return jnp.sum(jnp.abs(parameters.objects() - 1) ** 2)
 
 
 def test_a_prior_whose_weight_follows_the_counts_leads_along_the_same_path():

@@ -82,10 +82,11 @@ def compare_with_truth(
     window = soft_window(inside)
     found = register(volume, true, window)
     difference = (found.volume - true)[inside]
-    inner = np.asarray(ndimage.binary_erosion(inside))
+    inner: np.ndarray = np.asarray(ndimage.binary_erosion(inside), bool)
+    inner_error = np.mean(found.volume - true, where=inner) / np.mean(true, where=inner)
     return VolumeErrors(
         mean_error=float(difference.mean() / true[inside].mean()),
-        mean_error_inner=float((found.volume - true)[inner].mean() / true[inner].mean()),
+        mean_error_inner=float(inner_error),
         rmse=float(np.sqrt(np.mean(difference**2))),
         correlation=shell_correlation(found.volume, true, window, thickness),
         alignment=found,

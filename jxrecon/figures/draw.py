@@ -50,7 +50,7 @@ def _lit(result: Result) -> np.ndarray:
     nominal, found = _positions(result)
     centres = np.where(np.isfinite(found), found, nominal)
     light = np.sum(np.abs(np.asarray(result.parameters.probe.modes)) ** 2, axis=0, dtype=np.float64)
-    height, width = result.parameters.object.shape[1:]
+    height, width = result.parameters.objects().shape[1:]
     return illuminated(coverage(centres, np.sqrt(light).astype(complex), (height, width)))
 
 

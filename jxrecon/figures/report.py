@@ -118,7 +118,7 @@ def _specimen(parameters: Parameters, y: float, x: float) -> dict[str, str]:
             "volume": f"{shape[2]} × {shape[0]} × {shape[1]} voxels (z, y, x) of {x:.4g} nm",
             "rotation angles": f"{views}",
         }
-    shape = () if parameters.object is None else parameters.object.shape
+    shape = parameters.objects().shape
     pixel = f"{y:.4g} nm" + (f" × {x:.4g} nm" if abs(x - y) > 1e-3 * x else "")
     return {"object": f"{shape[-2]} × {shape[-1]} pixels of {pixel}"}
 

@@ -31,7 +31,7 @@ def side_by_side(object: Complex[Array, "specimen y x"]) -> Complex[Array, "_ x"
 
 def positions_on_canvas(parameters: Parameters, measurement: Measurement) -> np.ndarray:
     """Positions (scan, 2) from the centre of the canvas of `side_by_side`."""
-    specimens, y, _ = parameters.object.shape
+    specimens, y, _ = parameters.objects().shape
     specimen = measurement.specimen[measurement.view]
     # The centre of specimen s is pixel s*y + y//2, that of the canvas pixel specimens*y//2.
     below = specimen * y + y // 2 - specimens * y // 2
@@ -48,7 +48,7 @@ class Classical(AbstractInitial):
 
     def __call__(self, geometry: Geometry, measurement: Measurement, *, seed: int = 0) -> Parameters:
         parameters = self.start(geometry, measurement, seed=seed)
-        canvas = side_by_side(parameters.object)
+        canvas = side_by_side(parameters.objects())
         positions = positions_on_canvas(parameters, measurement)
         optics = measurement.optics[measurement.view]
         modes = []
@@ -63,5 +63,5 @@ class Classical(AbstractInitial):
                 history[-1],
                 len(history),
             )
-        found = canvas.reshape(parameters.object.shape), jnp.stack(modes)
+        found = canvas.reshape(parameters.objects().shape), jnp.stack(modes)
         return eqx.tree_at(lambda p: (p.object, p.probe.modes), parameters, found)

@@ -27,7 +27,7 @@ NAME = "views"
 
 
 def adams() -> Optimisers:
-    return {"object": Adam(0.05), "probe": {"modes": Adam(0.01)}}
+    return {"object": Adam(learning_rate=0.05), "probe": {"modes": Adam(learning_rate=0.01)}}
 
 
 class Views(eqx.Module):
@@ -53,7 +53,9 @@ class Views(eqx.Module):
         own = dataclasses.replace(measurement, specimen=np.arange(len(measurement.specimen), dtype=np.int32))
         parameters = self.start(geometry, own, seed=seed)
         pair = {NAME: (geometry, own)}
-        objective = Objective({NAME: DataTerm(NAME, Ptychography(), self.noise)}).bind(pair)
+        objective = Objective(
+            {NAME: DataTerm(measurement=NAME, model=Ptychography(), noise=self.noise)}
+        ).bind(pair)
         dtype = np.float64 if jnp.result_type(float) == jnp.float64 else np.float32
         batches = Batches(pair, self.batch_size, self.views_per_step, seed=seed, dtype=dtype)
         chosen = flattened(self.optimisers)

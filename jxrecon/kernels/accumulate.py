@@ -130,7 +130,7 @@ def accumulate_views(loss: Loss, shared: Any, own: Any, views: Any, constants: A
 
     @jax.custom_vjp
     def total(free, own, views, constants):
-        return jnp.sum(jax.lax.map(lambda xs: value(free, *xs, constants), (own, views)))
+        return jnp.sum(jax.lax.map(lambda xs: value(free, xs[0], xs[1], constants), (own, views)))
 
     def forward(free, own, views, constants):
         def body(carry, xs):

@@ -49,7 +49,9 @@ def mismatches(names, dtype, detector=(10, 14)):
         left, right = (
             np.vdot(*(np.asarray(x, float) for x in xs)) for xs in ((forward, part), (volume, back))
         )
-        yield abs(left - right) / (np.linalg.norm(forward[view]) * np.linalg.norm(projections[view]))
+        yield abs(float(left) - float(right)) / (
+            np.linalg.norm(forward[view]) * np.linalg.norm(projections[view])
+        )
 
 
 @every_combination
