@@ -107,7 +107,10 @@ def fitted(cell: Cell, pieces: Pieces, path: np.ndarray, inverse_variance: np.nd
     start = pieces.parameters
     assert start.volume is not None
     prior = pieces.objective.terms["total_variation"]
-    misfit = ProjectionMisfit(jnp.asarray(path, jnp.float32), jnp.asarray(inverse_variance, jnp.float32))
+    misfit = ProjectionMisfit(
+        projections=jnp.asarray(path, jnp.float32),
+        inverse_variance=jnp.asarray(inverse_variance, jnp.float32),
+    )
     free = {name: o for name, o in pieces.job.free().items() if name == "volume.density"}
     objective = Objective({"projections": misfit, "total_variation": prior})
     return densities(last(fit(objective, start, pieces.batches, free, epochs=pieces.job.epochs)))
