@@ -19,7 +19,7 @@ PACKAGE = ROOT / "jxrecon"
 LAYERS = [
     {"errors", "spelling", "storage", "sealed", "provenance", "signals", "progress"},
     {"numerics", "geometry"},
-    {"kernels", "parameters", "measurement"},
+    {"kernels", "parameters", "measurement", "patterns"},
     {"objective", "noise", "devices"},
     {"forward", "priors", "data", "twin", "gauge", "ordering"},
     {"batches", "schedules", "optimisers", "projections"},
@@ -32,7 +32,17 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-PHYSICS = {"numerics", "geometry", "kernels", "parameters", "measurement", "objective", "noise", "forward"}
+PHYSICS = {
+    "numerics",
+    "geometry",
+    "kernels",
+    "parameters",
+    "measurement",
+    "patterns",
+    "objective",
+    "noise",
+    "forward",
+}
 PHYSICS |= {"priors", "twin", "gauge", "projections", "classical", "initial", "analysis"}
 # Where these packages may be imported; None: anywhere but in physics files.
 HOMES = {
