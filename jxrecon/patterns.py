@@ -52,7 +52,8 @@ class Patterns:
             )
         if not 1e-12 < self.wavelength_m < 1e-9:
             raise ValueError(
-                f"{self.source}: the wavelength is {self.wavelength_m:g} m; expected 1e-12 to 1e-9. Was it given in angstrom or nm?"
+                f"{self.source}: the wavelength is {self.wavelength_m:g} m; expected metres, "
+                "1e-12 to 1e-9; was it given in angstrom or nm?"
             )
 
     @property
