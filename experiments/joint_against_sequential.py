@@ -29,7 +29,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from jxrecon.analysis.volume_truth import alignment_residue, compare_with_truth
+from jxrecon.analysis.volume_truth import alignment_residue
 from jxrecon.classical.views import moved
 from jxrecon.config import compose
 from jxrecon.errors import InputError
@@ -45,7 +45,7 @@ from jxrecon.parameters import Parameters
 from jxrecon.reconstruction import Pieces, prepare
 from jxrecon.run import planned
 from jxrecon.storage import write_json_atomically
-from jxrecon.truth import displacement, true_displacement
+from jxrecon.truth import compare_finely, displacement, true_displacement
 from jxrecon.twin.projector import project as footprints
 from jxrecon.validate import construct
 
@@ -133,7 +133,7 @@ def cropped(images: np.ndarray, size: int) -> np.ndarray:
 def errors(pieces: Pieces, volume: np.ndarray, found: np.ndarray | None) -> dict[str, float]:
     """Density and alignment against the truth."""
     truth = pieces.job.data.truth()  # pyright: ignore[reportAttributeAccessIssue]
-    compared = compare_with_truth(volume, truth["electron_density_true"], truth["particle_true"]).metrics()
+    compared = compare_finely(volume, truth).metrics()
     record = {"rmse": compared["density_rmse"], "resolution": compared["fsc_truth_voxels"]}
     record["mean_error"] = compared["density_mean_error"]
     if found is not None:

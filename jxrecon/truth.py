@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .analysis.volume_truth import alignment_residue, compare_with_truth
+from .analysis.volume_truth import VolumeErrors, alignment_residue, compare_with_truth
 from .halves import densities
 from .kernels.ray_transform import project
 from .parameters import Parameters
@@ -82,6 +82,16 @@ def true_displacement(truth: Mapping[str, np.ndarray], parameters: Parameters) -
     return truth["projection_shift_true"] - means - centroid(truth["probe_true"])
 
 
+def compare_finely(volume: Float[np.ndarray, "z y x"], truth: Mapping[str, np.ndarray]) -> VolumeErrors:
+    """Errors of a volume against the finest density that a simulation tells."""
+    true, particle = truth["electron_density_true"], truth["particle_true"]
+    fine = truth.get("electron_density_fine_true", true)
+    finer = fine.shape[0] // true.shape[0]
+    for axis in range(3):
+        particle = particle.repeat(finer, axis)
+    return compare_with_truth(volume, fine, particle, finer)
+
+
 def against_truth(reader: Any, parameters: Parameters) -> Truth:
     """Errors after removing the gauge, for a reader that simulates a tilt series."""
     if parameters.volume is None or parameters.alignment is None or not hasattr(reader, "truth"):
@@ -91,9 +101,7 @@ def against_truth(reader: Any, parameters: Parameters) -> Truth:
         return Truth()
     found, true = displacement(parameters), true_displacement(truth, parameters)
     residue = alignment_residue(found, true, np.asarray(parameters.alignment.angle, np.float64))
-    compared = compare_with_truth(
-        densities(parameters), truth["electron_density_true"], truth["particle_true"]
-    )
+    compared = compare_finely(densities(parameters), truth)
     names = {
         "density_mean_error": "density_mean_error_fraction",
         "density_mean_error_inner": "density_mean_error_inner_fraction",

@@ -6,6 +6,10 @@ about the axis is an offset of all angles. `compare_with_truth` takes a translat
 the volume, `alignment_residue` the span of {1, cos theta, sin theta} out of the horizontal shifts and a constant out of the
 vertical ones, both by least squares.
 
+Voxels of the reconstruction lie anywhere between those of the truth, and means over voxels elsewhere differ close to Nyquist by
+what their grid aliases. The truth is therefore moved, on voxels finer than the reconstruction's where it is known on such, and
+averaged over the very voxels that were reconstructed.
+
 Densities in e/A^3, lengths in voxels or pixels of the reconstruction.
 """
 
@@ -17,14 +21,14 @@ from scipy import ndimage
 
 from .resolution import RingCorrelation
 from .shell_correlation import THICKNESS, TRUTH, at_nyquist, half_period_at, shell_correlation, soft_window
-from .volume_registration import VolumeAlignment, register
+from .volume_registration import VolumeAlignment, matched, moved, numbers, register
 
 
 @dataclasses.dataclass(frozen=True)
 class VolumeErrors:
     """mean_error: of the particle's mean density, relative to the true one; mean_error_inner: without its outermost voxel;
-    rmse: e/A^3 within the particle; correlation:
-    Fourier shells against the truth; alignment: the reconstruction as it was compared, and what was done to it."""
+    rmse: e/A^3 within the particle; correlation: Fourier shells against the truth; alignment: the reconstruction where the truth
+    lies, for pictures, and what was done to it."""
 
     mean_error: float
     mean_error_inner: float
@@ -63,6 +67,16 @@ def averaged(volume: Shaped[np.ndarray, "_ _ _"], by: int) -> Float[np.ndarray, 
     return volume.reshape(z, by, y, by, x, by).mean(axis=(1, 3, 5), dtype=np.float64)
 
 
+def brought(
+    volume: Real[np.ndarray, "_ _ _"], alignment: VolumeAlignment, finer: int
+) -> Float[np.ndarray, "z y x"]:
+    """What lies on voxels `finer` times smaller, as means over the voxels of a volume that `alignment` would bring onto it."""
+    z, y, x = alignment.shift_voxels
+    cos, sin = np.cos(alignment.rotation_rad), np.sin(alignment.rotation_rad)
+    back = -np.array([z, y * cos - x * sin, x * cos + y * sin])
+    return averaged(moved(volume, finer * back, -alignment.rotation_rad), finer)
+
+
 def compare_with_truth(
     volume: Real[np.ndarray, "_ _ _"],
     truth: Real[np.ndarray, "_ _ _"],
@@ -72,23 +86,24 @@ def compare_with_truth(
 ) -> VolumeErrors:
     """Errors of a reconstruction inside `particle`, within which the truth's outer surface lies, pores included.
 
-    truth, particle: on voxels `finer` times smaller than those of the reconstruction. The reconstruction is moved onto the truth
-    (and cropped or padded about its middle), never the truth.
+    truth, particle: on voxels `finer` times smaller than those of the reconstruction, which is cropped or padded about its
+    middle.
     """
     true = averaged(truth, finer)
-    inside = averaged(particle, finer) > 0.5
-    if not inside.any():
+    window = averaged(particle, finer)
+    if not (window > 0.5).any():
         raise ValueError("`particle` holds no voxel; expected what lies within the particle's surface.")
-    window = soft_window(inside)
-    found = register(volume, true, window)
-    difference = (found.volume - true)[inside]
+    found = register(volume, true, soft_window(window > 0.5))
+    here, true = matched(numbers(volume), true.shape), brought(truth, found, finer)
+    inside = brought(particle.astype(np.float64), found, finer) > 0.5
+    difference = (here - true)[inside]
     inner: np.ndarray = np.asarray(ndimage.binary_erosion(inside), bool)
-    inner_error = np.mean(found.volume - true, where=inner) / np.mean(true, where=inner)
+    inner_error = np.mean(here - true, where=inner) / np.mean(true, where=inner)
     return VolumeErrors(
         mean_error=float(difference.mean() / true[inside].mean()),
         mean_error_inner=float(inner_error),
         rmse=float(np.sqrt(np.mean(difference**2))),
-        correlation=shell_correlation(found.volume, true, window, thickness),
+        correlation=shell_correlation(here, true, soft_window(inside), thickness),
         alignment=found,
     )
 

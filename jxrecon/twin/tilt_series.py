@@ -137,7 +137,8 @@ class SimulatedTiltSeries(AbstractSimulation):
         return self.geometry, frames.measurement(), frames.truth()
 
     def simulate(self, seed: int = 0) -> dict[str, Any]:
-        """intensity (view * scan, v, u), positions_px, view, angle_deg and the rest of the plain layout, and the truth.
+        """intensity (view * scan, v, u), positions_px, view, angle_deg and the rest of the plain layout, and the truth, also
+        on the fine voxels that were projected (`electron_density_fine_true`).
 
         All frames are in memory; `frames` gives them view by view.
         """
@@ -145,4 +146,5 @@ class SimulatedTiltSeries(AbstractSimulation):
         measurement = frames.measurement()
         intensity = np.concatenate(list(frames.views()))
         known = plain_arrays(self.geometry, measurement) | {"mask": measurement.mask}
-        return {"intensity": intensity} | known | frames.truth()
+        fine = {"electron_density_fine_true": frames.scene.electron_density()}
+        return {"intensity": intensity} | known | frames.truth() | fine

@@ -38,6 +38,14 @@ class TurnedScene:
     capillary: Capillary | None = None
     glass_rate: complex = 0j
 
+    def electron_density(self) -> Float[np.ndarray, "z y x"]:
+        """On the fine voxels, capillary included."""
+        z, y, x = self.shape
+        density = self.flat.reshape(y, x, z).transpose(2, 0, 1)
+        if self.capillary is None:
+            return density
+        return density + self.capillary.electron_density(self.shape, self.voxel_m / self.finer)
+
     def projection(self, angle_rad: float) -> SmoothImages:
         """e/A^3 times metres on pixels of half a voxel; the axis of rotation and the middle in z lie in the image's middle."""
         z, y, x = self.shape

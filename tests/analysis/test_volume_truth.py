@@ -26,7 +26,7 @@ def test_errors_that_were_made_are_found_whatever_the_gauge(finer, shift, angle_
     assert np.linalg.norm(found.alignment.shift_voxels) == pytest.approx(np.linalg.norm(shift), abs=0.02)
     assert found.mean_error == pytest.approx(0.03, abs=1e-3)
     mean = particle(SHAPE)[INSIDE]
-    assert found.rmse == pytest.approx(np.sqrt(0.02**2 + 0.03**2 * np.mean(mean**2)), rel=0.02)
+    assert found.rmse == pytest.approx(np.sqrt(0.02**2 + 0.03**2 * np.mean(mean**2)), rel=0.03)
 
 
 def test_what_agrees_has_no_error():
