@@ -61,7 +61,7 @@ NMC_HKL = np.array(
         (1, 1, 3),
     ]
 )
-# Space groups and cells at room temperature; the standards as certified (NIST SRM 676a, 660c, 674b, 640e).
+# Space groups and cells at room temperature; the standards after NIST SRM 676a, 660c, 674b, 640e.
 PHASES = {
     "Li-rich NMC": ("R-3m", Cell("trigonal", (2.852, 14.24))),
     "Li2MnO3": ("C2/m", Cell("monoclinic", (4.937, 8.532, 5.030, 109.46))),
