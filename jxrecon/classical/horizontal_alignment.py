@@ -35,6 +35,7 @@ HIGH_PASS, NARROWEST = 1 / 12, 2.0  # of the field's width, and pixels: the Gaus
 LARGEST_STEP = 1.0  # binned pixels
 STILL = 0.003  # binned pixels rms: a level ends where shifts move by less
 SMALLEST = 24  # binned pixels along u
+FARTHEST = 1 / 4  # of the width: no centre of mass lies beyond
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +57,16 @@ def centre_of_mass_shift(
     weight: Float[np.ndarray, "..."] | Bool[np.ndarray, "..."],
     angle: Float[np.ndarray, " view"],
 ) -> Float[np.ndarray, " view"]:
-    """Shift of every view along u, A included, that its centre of mass tells."""
+    """Shift of every view along u, A included, that its centre of mass tells; at most `FARTHEST` of the width.
+
+    What was hardly seen, or lies on air that is not zero, has no centre of mass: a view counts as heavy as half the median.
+    """
     lit = lit_pixels(each_view(weight, path.shape))
     u = np.arange(path.shape[2]) - (path.shape[2] - 1) / 2
     mass = np.where(lit, path, 0).sum(1)
     total = mass.sum(1)
-    floor = 1e-3 * np.abs(total).max(initial=np.finfo(float).tiny)
-    centre = mass @ u / np.maximum(total, floor)
+    floor = max(np.median(total) / 2, 1e-3 * np.abs(total).max(initial=0), np.finfo(float).tiny)
+    centre = np.clip(mass @ u / np.maximum(total, floor), -FARTHEST * u.size, FARTHEST * u.size)
     design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
     swing = np.linalg.lstsq(design, centre, rcond=None)[0][1:]
     return centre - design[:, 1:] @ swing
@@ -121,7 +125,7 @@ def projection_matching(
     """
     path, light = lit_middle(path, each_view(weight, path.shape))
     turns = jnp.asarray(angle, jnp.float32)
-    history = []
+    history, farthest = [], np.array(path.shape[1:]) / 2
     for factor in _usable(factors, path.shape[2]):
         # A few rows are not binned along v.
         scale = np.array([factor if path.shape[1] >= SMALLEST * factor else 1, factor])
@@ -131,7 +135,7 @@ def projection_matching(
             iterations, now = FIRST if turn == 0 else NEXT, jnp.asarray(shift / scale, jnp.float32)
             volume, normal, slope, residual = _pass(volume, *level, turns, now, iterations)
             step = _common_step(normal, slope) if together else _steps(normal, slope, angle)
-            shift = shift + scale * step
+            shift = np.clip(shift + scale * step, -farthest, farthest)
             rms = float(np.sqrt(np.mean(step**2)))
             history.append((residual, factor * rms, factor))
             if rms < STILL:

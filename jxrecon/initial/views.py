@@ -31,18 +31,20 @@ def adams() -> Optimisers:
 
 
 class Views(eqx.Module):
-    """epochs: passes over all frames; views_per_step: views whose frames make one step of the common probe; batch_size: frames of
-    each. optimisers: as those of a run, of `object`, `probe`, `positions`."""
+    """epochs: passes over all frames. views_per_step: views whose frames make one step of the common probe; None for all, which
+    suits optimisers with a memory: objects that a step does not see are no still ones. batch_size: frames of each. optimisers: as
+    those of a run, of `object`, `probe`, `positions`."""
 
     start: Guess = eqx.field(default_factory=Guess)
     noise: AbstractNoise = Poisson()
     optimisers: Optimisers = eqx.field(default_factory=adams)
-    epochs: int = 60
+    epochs: int = 150
     batch_size: int = 32
-    views_per_step: int = 4
+    views_per_step: int | None = None
 
     def __check_init__(self):
-        if self.epochs < 1 or self.batch_size < 1 or self.views_per_step < 1:
+        at_once = 1 if self.views_per_step is None else self.views_per_step
+        if min(self.epochs, self.batch_size, at_once) < 1:
             raise ValueError(
                 f"`epochs` is {self.epochs}, `batch_size` {self.batch_size}, `views_per_step` {self.views_per_step}; "
                 "expected 1 or more."
@@ -57,7 +59,8 @@ class Views(eqx.Module):
             {NAME: DataTerm(measurement=NAME, model=Ptychography(), noise=self.noise)}
         ).bind(pair)
         dtype = np.float64 if jnp.result_type(float) == jnp.float64 else np.float32
-        batches = Batches(pair, self.batch_size, self.views_per_step, seed=seed, dtype=dtype)
+        at_once = self.views_per_step or len(measurement.specimen)
+        batches = Batches(pair, self.batch_size, at_once, seed=seed, dtype=dtype)
         chosen = flattened(self.optimisers)
         with Progress(self.epochs, name="views", stream=sys.stderr) as progress:
             for state in fit(objective, parameters, batches, chosen, epochs=self.epochs):
