@@ -13,7 +13,7 @@ With T(u) = -S'(u) / u and the sums over a peak's channels weighted by the cotan
 Nothing of the size voxel x channel x peak is ever kept. The channels are cut where a window begins or ends: between two cuts a
 fixed set of peaks is summed and written once. On the way back all sums of a peak are taken in one sweep over its channels, LANES
 of them side by side, as a processor's vectors want it. For 4096 voxels, 512 channels and 10 peaks of 100 channels, value and
-gradient take 1/30 of the time of the reference on two cores.
+gradient take less than 1/30 of the time of the reference on two cores, 10 ms, as does a tangent 1/15.
 
 Forward mode, reverse mode, `vmap` and second derivatives all work. The rule for tangents is stated as the solution of
 
@@ -102,12 +102,12 @@ def _parts(distance, offset, width, mixing):
     return u, lorentzian, gaussian, slope
 
 
-def _assembled(windows: Windows, peak_between, like):
-    """Sum over peaks of `peak_between(peak, first, stop)`, (voxel, channel)."""
+def _added(patterns, windows: Windows, peak_between):
+    """`patterns` and, on top, `peak_between(peak, first, stop)` of all peaks; (voxel, channel)."""
     cuts = sorted({0, windows.channels, *windows.first, *windows.stop})
     pieces = []
     for first, stop in zip(cuts, cuts[1:]):
-        piece = jnp.zeros((*like.shape[:-1], stop - first), like.dtype)
+        piece = patterns[..., first:stop]
         for k, (begin, end) in enumerate(zip(windows.first, windows.stop)):
             if begin <= first and stop <= end:
                 piece = piece + peak_between(k, first, stop)
@@ -121,11 +121,12 @@ def _value(windows: Windows, peaks):
         x = jnp.asarray(windows.distance_deg(k, first, stop), area.dtype)
         return area * pseudo_voigt(x - offset, width, mixing)
 
-    return _assembled(windows, peak_between, peaks[0])
+    nothing = jnp.zeros((*peaks[0].shape[:-1], windows.channels), peaks[0].dtype)
+    return _added(nothing, windows, peak_between)
 
 
-def _pushed(windows: Windows, peaks, tangents):
-    """J t."""
+def _pushed(windows: Windows, peaks, tangents, patterns):
+    """J t on top of patterns."""
 
     def peak_between(k, first, stop):
         offset, width, mixing, area = (p[..., k, None] for p in peaks)
@@ -136,7 +137,7 @@ def _pushed(windows: Windows, peaks, tangents):
         moved = u * slope * d_offset + (u**2 * slope - shape) * d_width
         return (shape * d_area + area * ((lorentzian - gaussian) * d_mixing + moved / width)) / width
 
-    return _assembled(windows, peak_between, peaks[0])
+    return _added(patterns, windows, peak_between)
 
 
 def _peak_sums(x, cotangent, offset, width, mixing):
@@ -177,13 +178,16 @@ def _pulled(windows: Windows, peaks, cotangent):
 def _tangent(windows: Windows, peaks, tangents):
     """J t, whose transpose JAX takes to be `_pulled`: a triangular system and its solutions."""
 
+    # XLA would find what value and tangent have in common, and keep all of it.
+    peaks = jax.lax.optimization_barrier(peaks)
+
     def left_side(unknowns):
         t, y = unknowns
-        return t, y - _pushed(windows, peaks, t)
+        return t, y - _pushed(windows, peaks, t, jnp.zeros_like(y))
 
     def solution(_, right_side):
         t, y = right_side
-        return t, y + _pushed(windows, peaks, t)
+        return t, _pushed(windows, peaks, t, y)
 
     def solution_of_transpose(_, right_side):
         t, y = right_side
