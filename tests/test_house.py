@@ -19,7 +19,7 @@ PACKAGE = ROOT / "jxrecon"
 LAYERS = [
     {"errors", "spelling", "storage", "sealed", "provenance", "signals", "progress"},
     {"numerics", "geometry"},
-    {"kernels", "parameters", "measurement", "patterns"},
+    {"kernels", "parameters", "measurement", "patterns", "fluorescence_maps"},
     {"objective", "noise", "devices"},
     {"forward", "priors", "data", "twin", "gauge", "ordering"},
     {"batches", "schedules", "optimisers", "projections"},
@@ -39,6 +39,7 @@ PHYSICS = {
     "parameters",
     "measurement",
     "patterns",
+    "fluorescence_maps",
     "objective",
     "noise",
     "forward",
