@@ -1,7 +1,7 @@
 """The part of CIF 1.1 that data files use: blocks of items and loops, as texts.
 
-A text in quotes ends at a quote before white space; one between lines that begin with `;` runs over lines. Values stay texts: `19.0(3)`
-is a number with its standard uncertainty in the last digits, `.` and `?` are no values.
+A text in quotes ends at a quote before white space; one between lines that begin with `;` runs over lines. Values stay texts:
+`19.0(3)` is a number with its standard uncertainty in the last digits, `.` and `?` are no values.
 https://www.iucr.org/resources/cif/spec/version1.1
 """
 

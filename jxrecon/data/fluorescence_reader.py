@@ -42,7 +42,7 @@ class Calibration(eqx.Module):
         if np.isnan(found[1]):
             return None
         if not (np.isfinite(found).all() and 1e-4 < found[1] < 1):
-            hint = "; it looks like eV" if 0.1 < found[1] / 1e3 * 100 and found[1] >= 1 else ""
+            hint = "; it looks like eV" if 1 <= found[1] < 1000 else ""
             raise InputError(f"the calibration has {found[1]:g} keV a channel; expected 1e-4 to 1{hint}.")
         return found
 
@@ -81,7 +81,12 @@ def names_in(file: GuardedFile, name: str) -> list[str]:
         ):
             raise Refused("is no list of names")
         check_external(node)
-        if node.is_virtual or node.size > MOST_NAMES or node.size * node.dtype.itemsize > MAX_TEXT:
+        if (
+            node.size is None
+            or node.is_virtual
+            or node.size > MOST_NAMES
+            or node.size * node.dtype.itemsize > MAX_TEXT
+        ):
             raise Refused(f"declares {node.size} names of {node.dtype.itemsize} bytes; expected a short list")
         values = np.asarray(node[()], object).reshape(-1)
         texts = (v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values)

@@ -70,7 +70,7 @@ def _step(file: GuardedFile, name: str, values: np.ndarray) -> float | None:
 
 
 class Nxxrdct(AbstractPatternReader):
-    """Reads NXxrdct; `entry` None takes the first entry with this definition. unit: of the radial axis, where the file does not say it."""
+    """Reads NXxrdct; `entry` None takes the first entry with this definition. unit: of the radial axis, where the file has none."""
 
     path: str
     wavelength_m: float | None = None

@@ -1,10 +1,10 @@
 """From what a file of powder patterns holds to `Patterns`, the same way for all formats.
 
-Channels that are not finite were not measured. Negative intensities can be no counts: they are kept where the file gives standard
-deviations or says that a background was subtracted, and then a constant is added to the whole set (metadata `pedestal`), because
-`Patterns` marks with negative numbers what was not measured, and leaving out the negative half of the noise would bias the rest. A
-constant costs nothing: every model has a background. A standard deviation of zero says that a channel is known exactly, which only
-a count of zero comes near: N = 0 gets the variance of one count.
+Channels that are not finite were not measured. Negative intensities can be no counts: they are kept where the file gives
+standard deviations or says that a background was subtracted, and then a constant is added to the whole set (metadata
+`pedestal`), because `Patterns` marks with negative numbers what was not measured, and leaving out the negative half of the
+noise would bias the rest. A constant costs nothing: every model has a background. A standard deviation of zero says that a
+channel is known exactly, which only a count of zero comes near: N = 0 gets the variance of one count.
 """
 
 import dataclasses
@@ -173,8 +173,8 @@ def _variance(raw: RawPatterns, counts: np.ndarray, measured: np.ndarray) -> np.
     wrong = zero & (counts != 0)
     if wrong.any() or not (variance[measured] > 0).any():
         raise InputError(
-            f"{raw.source}: a standard deviation of zero in {_where(raw, wrong if wrong.any() else zero)}; expected a positive one "
-            "(NaN where nothing was measured), or no column of deviations."
+            f"{raw.source}: a standard deviation of zero in {_where(raw, wrong if wrong.any() else zero)}; expected a positive "
+            "one (NaN where nothing was measured), or no column of deviations."
         )
     return variance
 
@@ -199,7 +199,7 @@ def _poisson(counts: np.ndarray, variance: np.ndarray, measured: np.ndarray) -> 
 
 
 def _scale(counts: np.ndarray, variance: np.ndarray, measured: np.ndarray) -> dict:
-    """`counts_per_unit`: times this, the intensities are counts with Poisson's statistics; nothing where no factor makes them so."""
+    """`counts_per_unit`: times this, intensities are counts with Poisson's statistics; nothing where no factor makes them so."""
     ratio = _ratio(counts, variance, measured)
     return {} if ratio is None else {"counts_per_unit": 1 / ratio}
 
@@ -209,8 +209,8 @@ def _pedestal(raw: RawPatterns, counts: np.ndarray, measured: np.ndarray) -> flo
     bad = measured & (counts < 0)
     if raw.variance is None and not raw.subtracted:
         raise InputError(
-            f"{raw.source}: negative counts in {_where(raw, bad)} (lowest {counts[bad].min():g}); counts cannot be negative. Give "
-            "standard deviations if a background was subtracted, or NaN where nothing was measured."
+            f"{raw.source}: negative counts in {_where(raw, bad)} (lowest {counts[bad].min():g}); counts cannot be negative. "
+            "Give standard deviations if a background was subtracted, or NaN where nothing was measured."
         )
     lowest = float(counts[bad].min())
     pedestal = float(np.ceil(-lowest)) if -lowest >= 1 else -lowest

@@ -1,9 +1,9 @@
 """Powder patterns in CIF (the pdCIF dictionary).
 
-A block with a loop of intensities: _pd_meas_counts_total, _pd_meas_intensity_total, _pd_proc_intensity_total or _net. 2 theta stands beside
-them (_pd_meas_2theta_scan, _pd_proc_2theta_corrected) or as _pd_meas_2theta_range_min, _max, _inc. Standard deviations: in parentheses
-behind the number, or weights _pd_proc_ls_weight = 1 / variance. Wavelengths are in angstrom; where only the radiation is named (`Cu K\\a`)
-it is that of the anode's K-alpha1.
+A block with a loop of intensities: _pd_meas_counts_total, _pd_meas_intensity_total, _pd_proc_intensity_total or _net. 2 theta
+stands beside them (_pd_meas_2theta_scan, _pd_proc_2theta_corrected) or as _pd_meas_2theta_range_min, _max, _inc. Standard
+deviations: in parentheses behind the number, or weights _pd_proc_ls_weight = 1 / variance. Wavelengths are in angstrom; where
+only the radiation is named (`Cu K\\a`) it is that of the anode's K-alpha1.
 https://www.iucr.org/resources/cif/dictionaries/cif_pd
 """
 

@@ -1,8 +1,8 @@
 """The package's own layout of patterns: the fields of `Patterns` by their names in one HDF5 file, and a plot of them.
 
-counts (view, v, u, channel), negative where nothing was measured, in chunks of one view, compressed with what HDF5 has itself (whole
-numbers shuffled and deflated); two_theta_deg, angle_deg, monitor, wavelength_m; optionally variance and step_m; the root's attribute
-metadata is JSON. entry/data is NXdata with the same datasets, which silx and H5Web draw.
+counts (view, v, u, channel), negative where nothing was measured, in chunks of one view, compressed with what HDF5 has itself
+(whole numbers shuffled and deflated); two_theta_deg, angle_deg, monitor, wavelength_m; optionally variance and step_m; the
+root's attribute metadata is JSON. entry/data is NXdata with the same datasets, which silx and H5Web draw.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Powder patterns in text: two or three columns (position, intensity, its standard deviation) below a header of any style.
 
-.xy, .xye, .dat, .chi: comments begin with one of # ! ; ' " / * or %, or stand above the first row of numbers (Fit2D and GSAS-II: title,
-axis, axis, number of points). TOPAS and Bruker begin with 'Id: ... Anode: Cu; pyFAI and Dioptas name the unit above the columns
-(2th_deg, q_nm^-1, q_A^-1) and the wavelength. GSAS .fxye: a title, then `BANK 1 points records CONST start step 0 0 FXYE`, the
-position in centidegrees. The deviation esd gives the variance esd^2; of raw counts it is the count itself.
+.xy, .xye, .dat, .chi: comments begin with one of # ! ; ' " / * or %, or stand above the first row of numbers (Fit2D and
+GSAS-II: title, axis, axis, number of points). TOPAS and Bruker begin with 'Id: ... Anode: Cu; pyFAI and Dioptas name the unit
+above the columns (2th_deg, q_nm^-1, q_A^-1) and the wavelength. GSAS .fxye: a title, then `BANK 1 points records CONST start
+step 0 0 FXYE`, the position in centidegrees. The deviation esd gives the variance esd^2; of raw counts it is the count itself.
 """
 
 import re

@@ -1,9 +1,10 @@
 """Patterns that pyFAI integrated, in HDF5.
 
-NXmonopd: entry/results with data, polar_angle and errors, entry/normalization/pixels, the wavelength at INSTRUMENT/monochromator. Batch
-integration (HDF5Writer): entry/integrate/results with data (frame, channel) or (slow, fast, channel), errors (or data_errors). Diffraction
-maps (diffmap): entry/PROCESS/result with intensity (slow, fast, channel) or (frame, channel) with map_ptr. The radial axis is `radial`, or
-called after its quantity or its unit (2th, 2th_deg, q, q_nm^-1, q_A^-1); the wavelength stands in the JSON of the geometry too.
+NXmonopd: entry/results with data, polar_angle and errors, entry/normalization/pixels, the wavelength at
+INSTRUMENT/monochromator. Batch integration (HDF5Writer): entry/integrate/results with data (frame, channel) or (slow, fast,
+channel), errors (or data_errors). Diffraction maps (diffmap): entry/PROCESS/result with intensity (slow, fast, channel) or
+(frame, channel) with map_ptr. The radial axis is `radial`, or called after its quantity or its unit (2th, 2th_deg, q, q_nm^-1,
+q_A^-1); the wavelength stands in the JSON of the geometry too.
 https://pyfai.readthedocs.io
 """
 
@@ -76,8 +77,9 @@ def axis_of(file: GuardedFile, group: str, given: str) -> tuple[np.ndarray, str]
 class Pyfai(AbstractPatternReader):
     """Reads what pyFAI integrated along one axis.
 
-    entry: None takes the first with patterns. unit: of the axis, where the file does not say it. shape: [rows, columns] or [views, rows,
-    columns] of a stack of frames; serpentine: every second row was scanned backwards. angles, angle_unit: as in `TiltSeries`, one a view.
+    entry: None takes the first with patterns. unit: of the axis, where the file does not say it. shape: [rows, columns] or
+    [views, rows, columns] of a stack of frames; serpentine: every second row was scanned backwards. angles, angle_unit: as in
+    `TiltSeries`, one a view.
     """
 
     path: str

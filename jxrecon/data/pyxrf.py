@@ -1,7 +1,7 @@
 """Fluorescence maps of NSLS-II, as PyXRF writes them.
 
-xrfmap/detsum (and det1, det2, ...): counts (y, x, channel), xrf_fit (element, y, x) with xrf_fit_name; xrfmap/positions/pos (axis, y, x) with
-name (x_pos, y_pos). The energy calibration is not in the file.
+xrfmap/detsum (and det1, det2, ...): counts (y, x, channel), xrf_fit (element, y, x) with xrf_fit_name; xrfmap/positions/pos
+(axis, y, x) with name (x_pos, y_pos). The energy calibration is not in the file.
 https://github.com/NSLS-II/PyXRF
 """
 

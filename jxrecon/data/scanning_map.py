@@ -1,8 +1,8 @@
 """A map of patterns as NumPy arrays in one .npz (no pickles).
 
-two_theta_deg (channel,); intensity (point, channel) or (row, column, channel); optionally variance of the same shape, frame (point,)
-the detector's number of each, wavelength_m or energy_keV. The points run along a row first. A frame number that comes twice means
-that a file was missing and another put in its place: what stands out of the sequence is not measured.
+two_theta_deg (channel,); intensity (point, channel) or (row, column, channel); optionally variance of the same shape, frame
+(point,) the detector's number of each, wavelength_m or energy_keV. The points run along a row first. A frame number that comes
+twice means that a file was missing and another put in its place: what stands out of the sequence is not measured.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """The wavelength of a powder pattern: checked for its unit, and of an anode that a file names.
 
-A wavelength in the wrong unit is a number of another size: for each unit, the photon energy h c / lambda tells whether it could be
-one of X-rays. K-alpha1 lines: Hölzer et al., Phys. Rev. A 56, 4554 (1997), https://doi.org/10.1103/PhysRevA.56.4554 (Cr to Cu);
-Deslattes et al., Rev. Mod. Phys. 75, 35 (2003), https://doi.org/10.1103/RevModPhys.75.35 (Mo, Ag).
+A wavelength in the wrong unit is a number of another size: for each unit, the photon energy h c / lambda tells whether it could
+be one of X-rays. K-alpha1 lines: Hölzer et al., Phys. Rev. A 56, 4554 (1997), https://doi.org/10.1103/PhysRevA.56.4554 (Cr to
+Cu); Deslattes et al., Rev. Mod. Phys. 75, 35 (2003), https://doi.org/10.1103/RevModPhys.75.35 (Mo, Ag).
 """
 
 import math

@@ -1,7 +1,7 @@
 """Maps of voxels as NeXus plots, which silx, nexusformat and H5Web open: one NXdata for each, with its axes in micrometres.
 
-Axes are counted from the middle voxel (index size // 2, where the package has an array's centre), and lie at the voxels' middles. Standard
-deviations stand beside a map as `errors`, as NeXus has them.
+Axes are counted from the middle voxel (index size // 2, where the package has an array's centre), and lie at the voxels'
+middles. Standard deviations stand beside a map as `errors`, as NeXus has them.
 https://manual.nexusformat.org/classes/base_classes/NXdata.html
 """
 

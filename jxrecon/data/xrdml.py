@@ -1,10 +1,10 @@
 """PANalytical XRDML: one diffractometer's measurement, of one or several scans, in XML.
 
 scan/dataPoints: positions of axis 2Theta as startPosition and endPosition (equal steps between, both ends included) or as
-listPositions; intensities (later versions: counts) in counts or counts per second, commonCountingTime; usedWavelength in angstrom.
-Where an attenuator was in the beam, an intensity is counts x factor (`intensities` were multiplied already), of variance counts x factor^2.
-The wavelength is K-alpha1; that of K-alpha2 and their ratio are in the metadata. XML that defines entities can inflate without
-bound or read other files: a file with a document type is refused before it is parsed.
+listPositions; intensities (later versions: counts) in counts or counts per second, commonCountingTime; usedWavelength in
+angstrom. Where an attenuator was in the beam, an intensity is counts x factor (`intensities` were multiplied already), of
+variance counts x factor^2. The wavelength is K-alpha1; that of K-alpha2 and their ratio are in the metadata. XML that defines
+entities can inflate without bound or read other files: a file with a document type is refused before it is parsed.
 http://www.xrdml.com
 """
 

@@ -1,9 +1,9 @@
 """Fluorescence maps of the APS: what XRF-Maps (and the older MAPS) writes, and the raw spectra of the beamlines.
 
-MAPS/Spectra/mca_arr (channel, y, x), Energy_Calibration (offset, slope, quadratic); MAPS/XRF_Analyzed/{Fitted, NNLS, ROI}: Counts_Per_Sec
-(element, y, x) and Channel_Names; MAPS/Scan/{x_axis, y_axis}. Before version 10: MAPS/mca_arr, energy_calib, XRF_fits, XRF_fits_quant,
-XRF_roi, channel_names, x_axis, y_axis. Raw: MAPS_RAW/data_a, data_b, ... (channel, y, x), one for each detector, livetime and realtime
-(detector, y, x).
+MAPS/Spectra/mca_arr (channel, y, x), Energy_Calibration (offset, slope, quadratic); MAPS/XRF_Analyzed/{Fitted, NNLS, ROI}:
+Counts_Per_Sec (element, y, x) and Channel_Names; MAPS/Scan/{x_axis, y_axis}. Before version 10: MAPS/mca_arr, energy_calib,
+XRF_fits, XRF_fits_quant, XRF_roi, channel_names, x_axis, y_axis. Raw: MAPS_RAW/data_a, data_b, ... (channel, y, x), one for
+each detector, livetime and realtime (detector, y, x).
 https://github.com/AdvancedPhotonSource/XRF-Maps
 """
 
