@@ -14,6 +14,7 @@ from .access import Access
 from .dataset import MAX_TEXT
 from .hazards import Refused, check_external, naming
 from .hdf5 import GuardedFile
+from .pattern_reader import number_or_none
 from .text_files import read_text
 
 MOST_NAMES = 10_000
@@ -27,9 +28,9 @@ class Calibration(eqx.Module):
     """
 
     path: str | None = None
-    offset_keV: float | None = None
-    slope_keV: float | None = None
-    quadratic_keV: float | None = None
+    offset_keV: float | None = eqx.field(converter=number_or_none, default=None)
+    slope_keV: float | None = eqx.field(converter=number_or_none, default=None)
+    quadratic_keV: float | None = eqx.field(converter=number_or_none, default=None)
 
     def coefficients(self, said: np.ndarray | None = None) -> np.ndarray | None:
         """(offset, slope, quadratic); `said`: those of the data file. None where nobody gives a slope."""

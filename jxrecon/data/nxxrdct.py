@@ -9,6 +9,7 @@ https://github.com/nexuscontributions/nxxrdct
 
 import logging
 
+import equinox as eqx
 import numpy as np
 
 from ..errors import InputError
@@ -17,7 +18,7 @@ from .hdf5 import GuardedFile
 from .nxcxi import first
 from .nxtomo import by_class, energy_keV
 from .pattern_checks import RawPatterns
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .radial_axis import radial_unit
 from .units import degrees, metres, wavelength_of_keV
 
@@ -70,11 +71,11 @@ def _step(file: GuardedFile, name: str, values: np.ndarray) -> float | None:
 
 
 class Nxxrdct(AbstractPatternReader):
-    """Reads NXxrdct; `entry` None takes the first entry with this definition. unit: of the radial axis, where the file has none."""
+    """Reads NXxrdct; `entry` None takes the first entry with this definition. unit: of the axis, where the file has none."""
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     entry: str | None = None
     unit: str = "auto"
     access: Access = Access()

@@ -2,6 +2,8 @@
 
 import re
 
+import equinox as eqx
+
 from ..errors import InputError
 from .access import Access
 from .hazards import regular_file
@@ -9,7 +11,7 @@ from .hdf5 import GuardedFile
 from .nxxrdct import Nxxrdct, xrdct_entries
 from .pattern_checks import RawPatterns
 from .pattern_files import files_of
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .pdcif import Pdcif
 from .plain import is_npz
 from .plain_patterns import PlainPatterns, is_plain_patterns
@@ -71,8 +73,8 @@ class PatternAuto(AbstractPatternReader):
     """Reads any format that is recognised; of a folder or a pattern (`*`), the first file decides for all."""
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     access: Access = Access()
 
     def reader(self) -> AbstractPatternReader:

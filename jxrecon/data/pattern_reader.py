@@ -10,6 +10,11 @@ from .access import Access
 from .pattern_checks import RawPatterns, finish
 
 
+def number_or_none(value):
+    """A setting as a float: a yaml may give a whole number."""
+    return None if value is None else float(value)
+
+
 class AbstractPatternReader(eqx.Module):
     """One file format. The constructor opens nothing.
 

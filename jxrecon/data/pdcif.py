@@ -7,6 +7,7 @@ only the radiation is named (`Cu K\\a`) it is that of the anode's K-alpha1.
 https://www.iucr.org/resources/cif/dictionaries/cif_pd
 """
 
+import equinox as eqx
 import numpy as np
 
 from ..errors import InputError
@@ -14,7 +15,7 @@ from .access import Access
 from .cif import Block, column, number, parse_cif
 from .pattern_checks import RawPatterns
 from .pattern_files import rows
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .text_files import read_text
 from .wavelengths import of_anode
 
@@ -82,8 +83,8 @@ class Pdcif(AbstractPatternReader):
     """
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     block: str | None = None
     access: Access = Access()
 

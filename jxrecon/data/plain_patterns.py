@@ -9,6 +9,7 @@ import json
 import math
 import os
 
+import equinox as eqx
 import h5py
 import numpy as np
 
@@ -19,7 +20,7 @@ from ..storage import plain, reserved_hdf5
 from .access import Access
 from .hdf5 import GuardedFile
 from .pattern_checks import RawPatterns
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 
 NAMES = ("counts", "two_theta_deg", "angle_deg", "monitor", "wavelength_m", "variance", "step_m")
 CHUNK_BYTES = 2**20
@@ -88,8 +89,8 @@ class PlainPatterns(AbstractPatternReader):
     """Reads what `write_patterns` wrote."""
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     access: Access = Access()
 
     def raw(self) -> RawPatterns:

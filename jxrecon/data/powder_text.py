@@ -8,13 +8,14 @@ step 0 0 FXYE`, the position in centidegrees. The deviation esd gives the varian
 
 import re
 
+import equinox as eqx
 import numpy as np
 
 from ..errors import InputError
 from .access import Access
 from .pattern_checks import RawPatterns
 from .pattern_files import rows
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .radial_axis import radial_unit, unit_in_text
 from .text_files import read_text
 from .wavelengths import in_header
@@ -104,8 +105,8 @@ class PowderText(AbstractPatternReader):
     """
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     unit: str = "auto"
     access: Access = Access()
 

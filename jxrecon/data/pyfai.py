@@ -19,7 +19,7 @@ from .angles import AngleUnit, read_angles, text_or_tuple
 from .hdf5 import GuardedFile
 from .nxcxi import first
 from .pattern_checks import RawPatterns
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .radial_axis import radial_unit
 from .rays import arranged, scan_shape, whole_numbers, without_dark_ends
 from .units import metres
@@ -83,8 +83,8 @@ class Pyfai(AbstractPatternReader):
     """
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     entry: str | None = None
     unit: str = "auto"
     shape: tuple[int, ...] | None = eqx.field(converter=whole_numbers, default=None)

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .access import Access
 from .hazards import naming, regular_file
 from .pattern_checks import RawPatterns
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .plain import (
     _member,  # the guarded reader of one array of an archive
     is_npz,
@@ -58,8 +58,8 @@ class ScanningMap(AbstractPatternReader):
     """Reads the layout; shape: [rows, columns] of a list of points; serpentine: every second row was scanned backwards."""
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     shape: tuple[int, ...] | None = eqx.field(converter=whole_numbers, default=None)
     serpentine: bool = False
     access: Access = Access()

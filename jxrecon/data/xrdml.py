@@ -11,13 +11,14 @@ http://www.xrdml.com
 import re
 from xml.etree import ElementTree
 
+import equinox as eqx
 import numpy as np
 
 from ..errors import InputError
 from .access import Access
 from .pattern_checks import RawPatterns
 from .pattern_files import rows
-from .pattern_reader import AbstractPatternReader
+from .pattern_reader import AbstractPatternReader, number_or_none
 from .text_files import read_text
 from .units import metres
 
@@ -123,8 +124,8 @@ class Xrdml(AbstractPatternReader):
     """
 
     path: str
-    wavelength_m: float | None = None
-    energy_keV: float | None = None
+    wavelength_m: float | None = eqx.field(converter=number_or_none, default=None)
+    energy_keV: float | None = eqx.field(converter=number_or_none, default=None)
     scan: int | None = None
     access: Access = Access()
 
@@ -162,7 +163,7 @@ def _pattern(measurement: ElementTree.Element, scan: ElementTree.Element, path: 
     return RawPatterns(
         counts=values[None, None, None],
         axis=_two_theta(points, len(values), where),
-        variance=variance,
+        variance=None if variance is None else variance[None, None, None],
         wavelength_m=lines["kAlpha1"] or None,
         source=path,
         metadata={
