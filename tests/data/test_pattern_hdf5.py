@@ -175,7 +175,8 @@ def test_own_layout_there_and_back(path, scale):
 
 def test_own_layout_is_chunked_by_view_and_deflated(path):
     counts = np.random.default_rng(0).poisson(1.5, (4, 1, 64, 600)).astype(np.float32)
-    write_patterns(path, _patterns(counts=counts, two_theta_deg=np.arange(600.0), angle_deg=np.arange(4.0), monitor=np.ones((4, 1, 64))))  # fmt: skip
+    axis, one = np.linspace(1, 60, 600), np.ones((4, 1, 64))
+    write_patterns(path, _patterns(counts=counts, two_theta_deg=axis, angle_deg=np.arange(4.0), monitor=one))
     with h5py.File(path) as file:
         dataset = file["counts"]
         assert dataset.chunks == (1, 1, 64, 600) and dataset.compression == "gzip" and dataset.fletcher32

@@ -162,7 +162,7 @@ BAD = {
     "all zero": (_rows(ANGLES, 0 * COUNTS, 0 * ESD), {"wavelength_m": 1e-10}, "deviation of zero in 50 of 50"),
     "a negative deviation": (_rows(ANGLES, COUNTS, -ESD), {"wavelength_m": 1e-10}, "line 1: a negative standard deviation"),
     "masked": (_rows(ANGLES, np.nan * COUNTS), {"wavelength_m": 1e-10}, "none of 50 channels was measured"),
-    "cut short": (GOOD.rstrip().rsplit(" ", 1)[0], {"wavelength_m": 1e-10}, "line .*numbers, but 3 above it; the file seems to be cut short"),
+    "cut short": (GOOD.rstrip().rsplit(" ", 1)[0], {"wavelength_m": 1e-10}, "2 numbers, but 3 above it; the file .* cut short"),
     "fewer points": ("t\na\nb\n 99\n" + GOOD, {"wavelength_m": 1e-10}, "50 points, but its header says 99"),
     "no pattern": ("Dear reader,\nthere is nothing here.\n", {}, "holds no row of numbers"),
     "words": (GOOD + "the end\n", {}, "line 51: is `the end`; expected two or three columns"),

@@ -115,8 +115,8 @@ def centroid(patterns, centre_deg):
 
 
 def test_measured_particle_was_scanned_in_rows_of_eleven(measured_data):
-    """The position of (104) is the most alike eleven points apart, more than between neighbours in the list: rows of 11, all in one
-    direction. Read as a serpentine, or in rows of 13, neighbours differ about twice as much."""
+    """The position of (104) is most alike eleven points apart, more than between neighbours in the list: rows of 11, all in
+    one direction. Read as a serpentine, or in rows of 13, neighbours differ about twice as much."""
     path = str(measured_data / "maps/scimap_34IDE_particle_map.npz")
     found = ScanningMap(path, shape=[13, 11], **GIVEN).read()
     assert found.counts.shape == (1, 13, 11, 2000) and found.metadata["points_replaced"] == [0]
