@@ -24,7 +24,7 @@ from .units import degrees
 
 _log = logging.getLogger(__name__)
 AngleUnit = Literal["deg", "rad", "auto"]
-WHOLE_SERIES = 10  # more views than this are taken for a whole series
+WHOLE_SERIES = 4  # more views than this are taken for a whole series
 MOST_TURNS = 2.0  # of radians; more looks like degrees
 ANGLE_TITLE = re.compile(r"angle|theta|rot|omega|phi|tilt|\bdeg|\brad|°", re.IGNORECASE)
 UNIT_TITLE = {

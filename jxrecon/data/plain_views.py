@@ -17,8 +17,10 @@ from .scan import Views, one_view
 NAMES = ("view", "angle_deg", "specimen", "optics")
 
 
-def _numbers(found: dict, name: str, count: int, most: int, where: str, of: str) -> np.ndarray:
-    """(count,) whole numbers from 0 to `most` - 1."""
+def _numbers(
+    found: dict, name: str, count: int, most: int, where: str, of: str, list_of: str = "/angle_deg"
+) -> np.ndarray:
+    """(count,) whole numbers from 0 to `most` - 1, places in the list `list_of`."""
     values = np.asarray(found[name]).reshape(-1)
     if values.shape != (count,):
         raise InputError(
@@ -26,7 +28,10 @@ def _numbers(found: dict, name: str, count: int, most: int, where: str, of: str)
         )
     whole = values.dtype.kind in "iu" or (values.dtype.kind == "f" and (values == np.floor(values)).all())
     if not whole or (values < 0).any() or (values >= most).any():
-        raise InputError(f"{where}:/{name}: expected whole numbers from 0 to {most - 1}.")
+        raise InputError(
+            f"{where}:/{name}: holds {values.min():g} to {values.max():g}; expected whole numbers from 0 to {most - 1}, "
+            f"of which each has its place in {list_of}."
+        )
     return values.astype(np.int32)
 
 
@@ -75,5 +80,5 @@ def views_of(
         specimen = _numbers(found, "specimen", number, number, where, "angles")
     optics = np.zeros(number, np.int32)
     if "optics" in found:
-        optics = _numbers(found, "optics", number, number, where, "angles")
+        optics = _numbers(found, "optics", number, number, where, "angles", "all probes")
     return positions, Views(view, angles, specimen, optics)
