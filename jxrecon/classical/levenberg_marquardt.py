@@ -26,7 +26,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .small_matrices import solved
 
-FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-3, 1e-8, 1e8
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 0.1, 1e-8, 1e8
 EASE, BRAKE = 0.1, 4.0  # least and largest change of the damping by one step
 
 

@@ -39,20 +39,27 @@ LEAST_SHARE = 0.02  # of a pattern's mean: the least that the model's variance m
 Noise = Literal["poisson", "gaussian", "unknown"]
 
 
-@partial(jax.jit, static_argnames=("model", "grid", "noise"))
-def _begin(model: AbstractPeaks, grid: Grid, noise: Noise, counts, variance):
-    """Binned patterns with first weights (for Poisson noise: numbers of channels), first parameters, channels measured."""
+def _weighted(noise: Noise, counts, variance):
+    """Values and weights of all channels, zero where nothing was measured; for Poisson noise 1 where something was."""
     value = counts.astype(float)
     if variance is not None:
         spread = variance.astype(float)
-        weight = jnp.where((spread > 0) & jnp.isfinite(value), 1 / jnp.where(spread > 0, spread, 1), 0)
+        here = jnp.isfinite(value) & (spread > 0)
+        weight = 1 / jnp.where(here, spread, 1)
     elif noise == "unknown":
         here = jnp.isfinite(value)
-        square = jnp.sum(jnp.where(here, value, 0) ** 2, axis=1, keepdims=True) / value.shape[1]
-        weight = jnp.where(here, 1 / jnp.where(square > 0, square, 1), 0)
+        square = jnp.mean(jnp.where(here, value, 0) ** 2, axis=1, keepdims=True)
+        weight = jnp.broadcast_to(1 / jnp.where(square > 0, square, 1), value.shape)
     else:
         here = value >= 0
-        weight = jnp.where(here, 1 / jnp.maximum(value, 1) if noise == "gaussian" else 1.0, 0)
+        weight = 1 / jnp.maximum(value, 1) if noise == "gaussian" else jnp.ones_like(value)
+    return jnp.where(here, value, 0), jnp.where(here, weight, 0)
+
+
+@partial(jax.jit, static_argnames=("model", "grid", "noise"))
+def _begin(model: AbstractPeaks, grid: Grid, noise: Noise, counts, variance):
+    """Binned patterns with first weights (for Poisson noise: numbers of channels), first parameters, channels measured."""
+    value, weight = _weighted(noise, counts, variance)
     data = binned(grid, value, weight)
     return data, first_parameters(model, grid, data).T, jnp.sum(weight > 0, axis=1)
 
@@ -76,20 +83,25 @@ def _descend(model: AbstractPeaks, grid: Grid, steps, data: Binned, parameters, 
 @partial(jax.jit, static_argnames=("model", "grid", "first"))
 def _reweighted(model: AbstractPeaks, grid: Grid, first: bool, data: Binned, parameters, weighted: Binned):
     """Weights of counts from their own values, or from the model as it stands."""
-    mean = jnp.sum(data.value * data.weight, axis=1) / jnp.maximum(jnp.sum(data.weight, axis=1), 1)
     if first:
         variance = jnp.maximum(data.value, 1)
     else:
         _, coefficients = linear_part(model, gram(model, grid, parameters.T, weighted))
         variance = modelled(model, grid, parameters.T, coefficients)
-    least = LEAST_SHARE * mean + jnp.finfo(mean.dtype).tiny
-    variance = jnp.maximum(variance, least[:, None])
-    return Binned(data.value, data.weight / variance, data.scatter / variance)
+    return Binned(data.value, data.weight / _at_least(variance, data.value, data.weight))
 
 
-@partial(jax.jit, static_argnames=("model", "grid"))
-def _finish(model: AbstractPeaks, grid: Grid, data: Binned, parameters):
-    """Values and the covariance behind them, chi^2; pattern first."""
+def _at_least(variance, value, weight):
+    """The variance that a model predicts, kept from vanishing."""
+    mean = jnp.sum(value * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1)
+    return jnp.maximum(variance, LEAST_SHARE * mean[:, None] + jnp.finfo(mean.dtype).tiny)
+
+
+@partial(jax.jit, static_argnames=("model", "grid", "whole", "noise"))
+def _finish(
+    model: AbstractPeaks, grid: Grid, whole: Grid, noise: Noise, data: Binned, parameters, counts, variance
+):
+    """Values and the covariance behind them, chi^2 of all single channels (`whole`); pattern first."""
     parameters = parameters.T
     curvature, coefficients = full_curvature(model, grid, parameters, data)
     covariance, _ = inverse(curvature)
@@ -98,14 +110,17 @@ def _finish(model: AbstractPeaks, grid: Grid, data: Binned, parameters):
     of_places = covariance[:places, :places]
     of_offsets = jnp.sum(tangent[:, :, None] * of_places * tangent[:, None], axis=(1, 2))
     rest = jnp.stack([covariance[i, i] for i in range(places, len(covariance))])
-    residual = data.value - modelled(model, grid, parameters, coefficients)
+    predicted = modelled(model, whole, parameters, coefficients)
+    value, weight = _weighted(noise, counts, variance)
+    if noise == "poisson":
+        weight = weight / _at_least(predicted, value, weight)
     found = {
         "place": parameters[:places],
         "place_covariance": of_places,
         "shape": jnp.concatenate(shape),
         "linear": coefficients,
         "variance": jnp.concatenate([of_offsets, rest]),
-        "chi2": jnp.sum(data.weight * residual**2 + data.scatter, axis=1),
+        "chi2": jnp.sum(weight * (value - predicted) ** 2, axis=1),
     }
     return {name: jnp.moveaxis(x, -1, 0) for name, x in found.items()}
 
@@ -149,6 +164,7 @@ def _converged(model: AbstractPeaks, grid: Grid, data: Binned, parameters, toler
 def fit_part(
     model: AbstractPeaks,
     grid: Grid,
+    whole: Grid,
     noise: Noise,
     counts: Float[np.ndarray, "pattern channel"],
     variance: Float[np.ndarray, "pattern channel"] | None,
@@ -164,7 +180,7 @@ def fit_part(
             data = _in_blocks(partial(_reweighted, model, grid, turn == 0), count, plain, parameters, data)
         parameters, sound, more = _converged(model, grid, data, parameters, tolerance)
         steps += more
-    found = _in_blocks(partial(_finish, model, grid), count, data, parameters)
+    found = _in_blocks(partial(_finish, model, grid, whole, noise), count, data, parameters, counts, variance)
     found = {name: x.astype(float) for name, x in found.items()}
     reduced = found["chi2"] / np.maximum(free, 1)
     if noise == "unknown":

@@ -1,11 +1,12 @@
-"""Patterns brought to fewer channels without loss: single channels at the peaks, bins where a pattern is smooth.
+"""Patterns brought to fewer channels for the fit: single channels at the peaks, bins where a pattern is smooth.
 
-Within a bin whose model is nearly straight, the weighted mean says all that its channels say:
+Within a bin whose model is nearly straight, the weighted mean says of the parameters what its channels say:
 
     sum_k w_k (y_k - f)^2 = w (y - f)^2 + sum_k w_k (y_k - y)^2,       w = sum_k w_k,  y = sum_k w_k y_k / w
 
-A Lorentzian's tail falls as 1 / distance^2, so that a bin may be a fixed share of its distance from the peak; at 0.15
-the mean of the tail over a bin differs by 1/180 from its value in the middle. Empty bins fill the grid up to whole vectors.
+where the last sum depends on nothing that is fitted. A Lorentzian's tail falls as 1 / distance^2, so that a bin may be a fixed
+share of its distance from the peak; at 0.15 the mean of the tail over a bin differs by 1/180 from its value in the middle.
+Empty bins fill the grid up to whole vectors.
 """
 
 import dataclasses
@@ -49,11 +50,16 @@ class Grid:
 
 
 class Binned(NamedTuple):
-    """Patterns on a grid. `scatter`: what the weighted means leave of each bin."""
+    """Patterns on a grid."""
 
     value: Float[Array, "pattern bin"]
     weight: Float[Array, "pattern bin"]
-    scatter: Float[Array, "pattern bin"]
+
+
+def single_channels(two_theta_deg: Float[np.ndarray, " channel"]) -> Grid:
+    """Every channel for itself."""
+    x = np.asarray(two_theta_deg, float)
+    return Grid(((0, len(x), 1),), tuple(x.tolist()), (float(x[0]), float(x[-1])))
 
 
 def make_grid(
@@ -91,12 +97,12 @@ def binned(
         v, w = (x[:, first : first + bins * size] for x in (value, weight))
         v = jnp.where(w > 0, v, 0)
         if size == 1:
-            parts.append((v, w, jnp.zeros_like(v)))
+            parts.append((v, w))
             continue
         v, w = (x.reshape(-1, bins, size) for x in (v, w))
         total = w.sum(axis=2)
         mean = jnp.sum(w * v, axis=2) / jnp.where(total > 0, total, 1)
-        parts.append((mean, total, jnp.sum(w * (v - mean[:, :, None]) ** 2, axis=2)))
+        parts.append((mean, total))
     empty = len(grid.two_theta_deg) - sum(run[1] for run in grid.runs)
-    parts.append([jnp.zeros((len(value), empty), value.dtype)] * 3)
+    parts.append([jnp.zeros((len(value), empty), value.dtype)] * 2)
     return Binned(*(jnp.concatenate(x, axis=1) for x in zip(*parts)))

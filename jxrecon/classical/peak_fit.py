@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .peak_blocks import Noise, fit_part
-from .peak_channels import make_grid
+from .peak_channels import make_grid, single_channels
 from .peak_model import AbstractPeaks
 from .peak_result import PeakFit, named
 
@@ -42,12 +42,12 @@ def peak_fit(
     x = np.asarray(two_theta_deg, float)
     _check_range(model, x)
     grid = make_grid(x, model.reference_deg, model.search_deg + model.profile.fwhm_deg)
-    parts = [
-        fit_part(
-            model, grid, noise, flat[i : i + AT_ONCE], None if spread is None else spread[i : i + AT_ONCE]
+    whole, parts = single_channels(x), []
+    for i in range(0, len(flat), AT_ONCE):
+        here = slice(i, i + AT_ONCE)
+        parts.append(
+            fit_part(model, grid, whole, noise, flat[here], None if spread is None else spread[here])
         )
-        for i in range(0, len(flat), AT_ONCE)
-    ]
     found = {name: np.concatenate([part[name] for part in parts], axis=0) for name in parts[0]}
     return named(model, found, patterns.shape[:-1])
 

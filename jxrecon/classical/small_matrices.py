@@ -38,14 +38,16 @@ def swept(
 
 
 def solved(
-    matrix: Float[Array, "n n *batch"], right: Float[Array, "n *batch"]
-) -> tuple[Float[Array, "n *batch"], Bool[Array, " *batch"]]:
+    matrix: Float[Array, "row row *batch"], right: Float[Array, " row *batch"]
+) -> tuple[Float[Array, " row *batch"], Bool[Array, " *batch"]]:
     """x of `matrix` x = `right`, and whether `matrix` is positive definite."""
     done, sound = swept(jnp.concatenate([matrix, right[:, None]], axis=1), matrix.shape[0])
     return done[:, -1], sound
 
 
-def inverse(matrix: Float[Array, "n n *batch"]) -> tuple[Float[Array, "n n *batch"], Bool[Array, " *batch"]]:
+def inverse(
+    matrix: Float[Array, "row row *batch"],
+) -> tuple[Float[Array, "row row *batch"], Bool[Array, " *batch"]]:
     """Inverse, and whether `matrix` is positive definite; it is scaled to a unit diagonal in between."""
     n = matrix.shape[0]
     size = jnp.stack([matrix[k, k] for k in range(n)])
