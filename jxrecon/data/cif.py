@@ -12,8 +12,10 @@ import numpy as np
 
 from ..errors import InputError
 
+# What is opened and not closed takes the rest, so that no text is searched twice (a hostile one for hours).
 _TOKEN = re.compile(
-    r"^;(?P<text>.*?)^;(?=\s|\Z)|'(?P<single>[^\n]*?)'(?=\s|\Z)|\"(?P<double>[^\n]*?)\"(?=\s|\Z)|#[^\n]*|(?P<bare>\S+)",
+    r"^;(?P<text>.*?)^;(?=\s|\Z)|'(?P<single>[^\n]*?)'(?=\s|\Z)|\"(?P<double>[^\n]*?)\"(?=\s|\Z)"
+    r"|(?P<open>^;.*\Z|['\"][^\n]*)|#[^\n]*|(?P<bare>\S+)",
     re.MULTILINE | re.DOTALL,
 )
 _NUMBER = re.compile(r"([-+]?(?:[0-9]+\.?([0-9]*)|\.([0-9]+)))(?:\(([0-9]+)\))?([eE][-+]?[0-9]+)?$")
@@ -38,11 +40,16 @@ class Block:
         return loop[tag][0] if loop and loop[tag] else None
 
 
-def _tokens(text: str) -> list[tuple[bool, str, int]]:
+def _tokens(text: str, path: str) -> list[tuple[bool, str, int]]:
     """(whether it stands bare, text, position)."""
     found = []
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup
+        if kind == "open":
+            line = text.count("\n", 0, match.start()) + 1
+            raise InputError(
+                f"{path}: line {line}: `{match[0][:20].strip()}` is opened and not closed; is the file cut short?"
+            )
         if kind is not None:
             found.append(
                 (kind == "bare", match[kind].strip() if kind == "text" else match[kind], match.start())
@@ -53,7 +60,7 @@ def _tokens(text: str) -> list[tuple[bool, str, int]]:
 def parse_cif(text: str, path: str) -> list[Block]:
     """All blocks. `InputError` for a loop or a text that is cut short."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    tokens, blocks = _tokens(text), []
+    tokens, blocks = _tokens(text, path), []
     k = 0
 
     def line(position: int) -> str:

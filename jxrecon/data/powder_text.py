@@ -23,7 +23,7 @@ from .wavelengths import in_header
 ENDINGS = (".xy", ".xye", ".dat", ".chi", ".fxye", ".txt")
 EXPECTED = "two or three columns of numbers (position, intensity, standard deviation)"
 COMMENTS = "#!;'\"/*%"
-LONGEST_HEADER = 2000  # lines
+LONGEST_HEADER, LONGEST_LINE = 2000, 300  # lines, characters: the rest says nothing of the pattern
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][-+]?[0-9]+)?$")
 _NOT_MEASURED = {"nan", "-nan", "na", "n/a", "inf", "-inf"}
 
@@ -63,7 +63,7 @@ def _split(text: str, path: str) -> tuple[list[str], list[tuple[int, list[float]
             if gsas:
                 raise InputError(f"{path}: line {number}: a second BANK; expected a file of one.")
             promised, gsas = _gsas_bank(stripped, f"{path}: line {number}"), True
-            header.append(stripped)
+            header.append(" ".join(stripped[:LONGEST_LINE].split()))
             continue
         values = None if stripped[0] in COMMENTS else _numbers(stripped)
         if values is None or (len(values) == 1 and not table):
@@ -71,7 +71,7 @@ def _split(text: str, path: str) -> tuple[list[str], list[tuple[int, list[float]
                 promised = int(values[0]) if values[0] == round(values[0]) > 0 else promised
             elif table and stripped[0] not in COMMENTS:
                 raise InputError(f"{path}: line {number}: is `{stripped[:40]}`; expected {EXPECTED}.")
-            header.append(stripped)
+            header.append(" ".join(stripped[:LONGEST_LINE].split()))
             if not table and len(header) > LONGEST_HEADER:
                 break
         else:

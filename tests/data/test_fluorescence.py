@@ -127,6 +127,7 @@ def test_measured_map(measured_data):
     found = XrfMaps(str(folder / "2xfm_0011_2xfm3__0.h5"), calibration=calibration).read()
     assert found.spectra.shape == (4, 11, 9, 2048) and found.live_time_s.shape == (4, 11, 9)
     total = found.spectra[0].sum((0, 1))
+    assert found.energy_keV is not None
     argon = (found.energy_keV > 2.7) & (found.energy_keV < 3.2)
     assert abs(found.energy_keV[argon][np.argmax(total[argon])] - 2.957) < 0.02
     counts, live = found.window(2.75, 3.2, per_second=False)[0], found.live_time_s[0]

@@ -204,6 +204,11 @@ def test_a_file_of_many_gigabytes_is_not_read(tmp_path):
         PowderText(str(path)).read()
 
 
+def test_a_header_of_blanks_costs_no_time(file):
+    text = "# lambda" + " " * 10**6 + "!\n# 2theta" + " " * 10**6 + "!\n"
+    assert PowderText(file(text + GOOD), energy_keV=8).read().counts.shape == (1, 1, 1, 50)
+
+
 def test_the_users_wavelength_goes_over_the_files(file, caplog):
     path = file("# Wavelength: 4.066e-11 m\n" + GOOD)
     with caplog.at_level(logging.WARNING):
