@@ -41,6 +41,10 @@ def main(options: argparse.Namespace) -> int:
         from ..simulate import simulate
 
         return simulate(composed)
+    if "task" in composed.cfg:
+        from ..perform import perform
+
+        return perform(composed)
     from ..run import run
 
     return run(composed, final=options.final)

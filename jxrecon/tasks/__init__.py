@@ -1,0 +1,1 @@
+"""Runs that are no descent on frames: one file for each."""
