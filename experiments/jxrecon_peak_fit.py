@@ -16,7 +16,9 @@ def main() -> None:
     a = arguments()
     profile = Profile(fwhm_deg=0.2, eta_range=tuple(a.eta))
     cell, wavelength_m = Cell("trigonal", CELL), 1e-10 * WAVELENGTH_ANGSTROM
-    lattice = LatticePeaks(hkl=HKL, cell=cell, wavelength_m=wavelength_m, search_deg=SEARCH_DEG, profile=profile)  # pyright: ignore
+    lattice = LatticePeaks(
+        hkl=HKL, cell=cell, wavelength_m=wavelength_m, search_deg=SEARCH_DEG, profile=profile
+    )  # pyright: ignore
     free = FreePeaks(lattice.reference_deg, search_deg=SEARCH_DEG, profile=profile)
 
     def fit(x, y):

@@ -7,8 +7,8 @@ H = J^T J, both of C/2 (the gradient points downhill); a step solves
 
 A step that lowers C is taken, any other is not. mu falls when C did what was predicted and rises when it did not: by the factor
 1 - (2 gain - 1)^3 of Nielsen (gain: actual over predicted decrease). A problem is done when the predicted decrease is
-less than `tolerance` times C: its last step is still taken, so that the error left is far below what the tolerance says. A
-parameter on a bound, with the downhill direction pointing out, is held there.
+less than `tolerance` times C: its last step is still taken, so that the error left is far below what the tolerance says. It
+is also done when a step changes no digit. A parameter on a bound, with the downhill direction pointing out, is held there.
 
 The batch is the last axis of every array, `parameter problem`: the steps of all problems are computed side by side.
 
@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from .small_matrices import solved
+from .small_matrices import inverse, solved
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 0.1, 1e-8, 1e8
 EASE, BRAKE = 0.1, 4.0  # least and largest change of the damping by one step
@@ -75,7 +75,7 @@ def descend(
     steps: int | Int[Array, ""] = 50,
     damping: Float[Array, " problem"] | None = None,
 ) -> Descent:
-    """`levenberg_marquardt` for those who know the equations themselves. `damping`: from an earlier descent that is to go on."""
+    """`levenberg_marquardt` for callers that know the equations themselves. `damping`: from an earlier descent that is to go on."""
     dtype = start.dtype
     infinite = jnp.full(len(start), jnp.inf, dtype)
     low, high = (
@@ -118,7 +118,8 @@ def _step(equations, state: Descent, data, low, high, tolerance) -> Descent:
     def chosen(new, old):
         return jnp.where(taken, new, old)
 
-    small = (predicted <= tolerance * cost) & (mu <= 1)
+    resting = jnp.all(jnp.abs(trial - p) <= 4 * jnp.finfo(p.dtype).eps * jnp.abs(p), axis=0)
+    small = ((predicted <= tolerance * cost) | resting) & (mu <= 1)
     stuck = ~better & (mu >= MOST_DAMPING)
     gain = (cost - new.cost) / jnp.where(predicted > 0, predicted, 1)
     change = jnp.where(better, jnp.clip(1 - (2 * gain - 1) ** 3, EASE, BRAKE), BRAKE)
@@ -130,3 +131,54 @@ def _step(equations, state: Descent, data, low, high, tolerance) -> Descent:
         done | small | stuck,
         steps + ~done,
     )
+
+
+class Solution(NamedTuple):
+    """What `levenberg_marquardt` found. `errors`: roots of the diagonal of H^-1, for residuals that are divided by their standard
+    deviations; infinite where the data say nothing of a parameter."""
+
+    parameters: Float[Array, "parameter problem"]
+    errors: Float[Array, "parameter problem"]
+    cost: Float[Array, " problem"]
+    converged: Bool[Array, " problem"]
+    steps: Int[Array, " problem"]
+
+
+def levenberg_marquardt(
+    residuals_and_jacobian: Callable[
+        ..., tuple[Float[Array, "channel problem"], Float[Array, "channel parameter problem"]]
+    ],
+    start: Float[Array, "parameter problem"],
+    *data: Any,
+    lower: Float[np.ndarray, " parameter"] | None = None,
+    upper: Float[np.ndarray, " parameter"] | None = None,
+    tolerance: float | Float[Array, " problem"] = 1e-6,
+    steps: int | Int[Array, ""] = 50,
+) -> Solution:
+    """Least squares of `residuals_and_jacobian(parameters, *data)`, for all problems at once; works under `jit`.
+
+    tolerance: predicted relative decrease of the cost at which a step is the last.
+    """
+    state = descend(
+        normal_equations(residuals_and_jacobian),
+        start,
+        *data,
+        lower=lower,
+        upper=upper,
+        tolerance=tolerance,
+        steps=steps,
+    )
+    covariance, _ = inverse(state.equations.curvature)
+    variance = jnp.stack([covariance[i, i] for i in range(len(start))])
+    return Solution(
+        state.parameters,
+        jnp.sqrt(jnp.where(variance > 0, variance, jnp.inf)),
+        state.equations.cost,
+        converged(state),
+        state.steps,
+    )
+
+
+def converged(state: Descent) -> Bool[Array, " problem"]:
+    """Done for the reason that nothing is to be gained any more."""
+    return state.done & jnp.isfinite(state.equations.cost) & (state.damping < MOST_DAMPING)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from .levenberg_marquardt import FIRST_DAMPING, MOST_DAMPING, descend
+from .levenberg_marquardt import FIRST_DAMPING, converged, descend
 from .peak_channels import Binned, Grid, binned
 from .peak_equations import (
     bounds,
@@ -76,8 +76,7 @@ def _descend(model: AbstractPeaks, grid: Grid, steps, data: Binned, parameters, 
         steps=steps,
         damping=damping,
     )
-    sound = jnp.isfinite(state.equations.cost) & (state.damping < MOST_DAMPING)
-    return state.parameters.T, state.damping, state.done, state.done & sound, state.steps
+    return state.parameters.T, state.damping, state.done, converged(state), state.steps
 
 
 @partial(jax.jit, static_argnames=("model", "grid", "first"))

@@ -90,13 +90,15 @@ def projected_equations(
     model: AbstractPeaks, grid: Grid, parameters: Float[Array, "parameter pattern"], data: Binned
 ) -> Equations:
     """Equations of the shape parameters, areas and background at their best for each."""
-    done, coefficients = linear_part(model, gram(model, grid, parameters, data))
+    products = gram(model, grid, parameters, data)
+    done, coefficients = linear_part(model, products)
     peaks, count = len(model.reference_deg), len(coefficients)
     area = jnp.tile(coefficients[:peaks], (3, 1))
     gradient = area * done[count:-1, -1]
     curvature = done[count:-1, count:-1] * area[:, None] * area[None]
     _, tangent = shape_of(model, parameters)
-    cost = jnp.maximum(done[-1, -1], jnp.finfo(gradient.dtype).tiny)
+    rounding = 4 * jnp.finfo(gradient.dtype).eps * products[-1, -1] + jnp.finfo(gradient.dtype).tiny
+    cost = jnp.maximum(done[-1, -1], rounding)  # below, it is a difference of equal numbers
     return Equations(cost, _pulled(tangent, gradient), pulled_back(tangent, curvature))
 
 

@@ -143,8 +143,8 @@ class LatticePeaks(AbstractPeaks):
 
 
 def pseudo_voigt_and_slopes(
-    distance: Float[Array, "*axes"], width: Float[Array, "*axes"], eta: Float[Array, "*axes"]
-) -> tuple[Float[Array, "*axes"], ...]:
+    distance: Float[Array, "*#shape"], width: Float[Array, "*#shape"], eta: Float[Array, "*#shape"]
+) -> tuple[Float[Array, "*#shape"], ...]:
     """The profile of unit area, and its derivatives with respect to centre, width and eta."""
     inverse = 1 / width
     t = distance * inverse

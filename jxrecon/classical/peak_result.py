@@ -47,11 +47,11 @@ class PeakFit:
 def named(model: AbstractPeaks, found: dict[str, np.ndarray], shape: tuple[int, ...]) -> PeakFit:
     """Results by name, out of arrays whose first axis runs over the patterns of a map of this shape."""
     peaks = len(model.reference_deg)
-    error = np.sqrt(np.where(found["variance"] > 0, found["variance"], np.inf))
+    error = _root(found["variance"])
     lengths, volume, length_errors, volume_error, covariance = _cells(model, found)
 
     def of_map(x):
-        return x.reshape(*shape, *x.shape[1:])
+        return x.reshape((*shape, *x.shape[1:]))
 
     def values(form, linear, first, *cell):
         centre, width, eta = (form[:, i * peaks : (i + 1) * peaks] for i in range(3))
@@ -80,8 +80,12 @@ def _cells(model: AbstractPeaks, found: dict[str, np.ndarray]) -> tuple[np.ndarr
     covariance = found["place_covariance"] * unit[:, None] * unit
     volume, slope = volume_and_slope(model.cell, parameters)
     spread = np.einsum("bi,bij,bj->b", slope, covariance, slope)
-    error = np.sqrt(np.maximum(np.einsum("bii->bi", covariance), 0))
-    return parameters, volume, error, np.sqrt(np.maximum(spread, 0)), covariance
+    return parameters, volume, _root(np.einsum("bii->bi", covariance)), _root(spread), covariance
+
+
+def _root(variance: np.ndarray) -> np.ndarray:
+    """Standard errors; infinite where the data said nothing."""
+    return np.sqrt(np.where(variance > 0, variance, np.inf))
 
 
 def volume_and_slope(

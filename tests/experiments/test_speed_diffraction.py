@@ -39,7 +39,9 @@ def test_jacobians_of_the_peer_are_right(patterns):
     for k, step in enumerate(1e-5 * np.eye(14)):
         slope = (patterns.pattern(x, columns + step) - patterns.pattern(x, columns - step)) / 2e-5
         np.testing.assert_allclose(found[..., k], slope, atol=1e-5 * np.abs(slope).max())
-    of_a = (patterns.centres(cell[:, 0] + 1e-5, cell[:, 1]) - patterns.centres(cell[:, 0] - 1e-5, cell[:, 1])) / 2e-5
+    of_a = (
+        patterns.centres(cell[:, 0] + 1e-5, cell[:, 1]) - patterns.centres(cell[:, 0] - 1e-5, cell[:, 1])
+    ) / 2e-5
     np.testing.assert_allclose(patterns.cell_slopes(*cell.T)[..., 0], of_a, atol=1e-6)
 
 
@@ -69,4 +71,6 @@ def test_fast_run_measures_both_programs(tmp_path):
     assert judged["SciPy"]["failures"] == judged["jxrecon"]["failures"] == 0, done.stdout
     assert judged["jxrecon, eta unbound"]["c_rmse"] == pytest.approx(judged["SciPy"]["c_rmse"], rel=0.05)
     assert report["lattice"]["chi2_excess"]["within_bounds"] == 0
-    assert all(turn["core_ms_per_pattern"] > 0 for turns in report["lattice"]["turns"].values() for turn in turns)
+    assert all(
+        turn["core_ms_per_pattern"] > 0 for turns in report["lattice"]["turns"].values() for turn in turns
+    )
