@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Int
 
 from .kernels.positive_density import positive_density
+from .lattice import STRAIN, Lattice
 from .numerics.tree import dotted
 
 
@@ -97,7 +98,7 @@ class Parameters(eqx.Module):
 
     object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set; volume: the specimen in three
     dimensions instead, and alignment: how it was turned and where it lay. flux: intensity of each shot, 1 on average. background:
-    counts of the detector at the mean flux, as a square root, which keeps them non-negative.
+    counts of the detector at the mean flux, as a square root, which keeps them non-negative. lattice: what diffraction finds.
     """
 
     object: Complex[Array, "specimen y x"] | None
@@ -107,6 +108,7 @@ class Parameters(eqx.Module):
     background: Float[Array, "v u"] | None = None
     volume: Volume | None = None
     alignment: Alignment | None = None
+    lattice: Lattice | None = None
 
     def physical(self) -> "Parameters":
         """The same with a volume of densities as they are, worked out once for all that read it."""
@@ -136,7 +138,7 @@ def natural_units(parameters: Parameters) -> Parameters:
 
     Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
     0.6 degrees), flux 1, background the mean amplitude of the probe; density 1 e/A^3, absorption 0.05 of it, shifts of views 1
-    pixel, rotation and tilt 0.01.
+    pixel, rotation and tilt 0.01; strain 1e-3, logarithms of widths 0.1, areas and backgrounds ten of their softnesses.
     """
     peak = jnp.max(jnp.abs(parameters.probe.modes))
     units = {
@@ -146,8 +148,13 @@ def natural_units(parameters: Parameters) -> Parameters:
         "volume.absorption": 0.05,
         "alignment.rotation": 0.01,
         "alignment.tilt": 0.01,
+        "lattice.strain": STRAIN,
+        "lattice.log_width": 0.1,
         "background": jnp.sqrt(jnp.mean(jnp.abs(parameters.probe.modes) ** 2)),
     }
+    if parameters.lattice is not None:
+        units["lattice.area"] = 10 * parameters.lattice.softness
+        units["lattice.background"] = 10 * parameters.lattice.floor
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: jnp.asarray(units.get(dotted(path), 1.0), leaf.real.dtype), parameters
     )

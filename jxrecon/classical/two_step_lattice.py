@@ -1,0 +1,124 @@
+"""Maps of the lattice in two steps: every channel reconstructed (MLEM), then the pattern of every voxel fitted with one cell.
+
+What most of the literature does, as baseline, and as first guess of the direct reconstruction (`direct_lattice`). Where a voxel
+holds too little matter for a fit to mean anything, its maps are those of the nearest voxel that holds enough.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import binary_dilation, distance_transform_edt
+
+from ..forward.background import chebyshev
+from ..forward.diffraction_tomography import DiffractionTomography
+from ..lattice import Lattice
+from ..numerics.positive import raw
+from .emission import mlem
+from .peak_fit import peak_fit
+from .peak_model import LatticePeaks, Profile
+from .peak_result import PeakFit
+
+WIDTHS_DEG = (0.5, 3.0)  # of the usual width: what a fit may find
+MATTER, SUPPORT = 0.15, 0.03  # of the usual total area
+USUAL = 97  # percentile of the total area
+FAR = 7.0  # widths from all peaks, where there is background alone
+SOFTNESS = 0.1  # of the usual area, and background
+KNOTS = 4  # of the logarithm of the first spectrum
+
+
+def reconstructed(
+    counts: Float[np.ndarray, "view v u channel"], model: DiffractionTomography, iterations: int = 30
+) -> Float[np.ndarray, "y x z channel"]:
+    """Counts per channel and voxel, by MLEM; monitor taken out beforehand."""
+    views, slices, width, channels = counts.shape
+    monitor = np.asarray(model.monitor)[..., None]
+    plain = np.where(counts >= 0, counts / monitor, -1).astype(np.float32)
+    flat = plain.swapaxes(1, 2).reshape(views, width, slices * channels)
+    volume = mlem(jnp.asarray(flat), model.angle, model.shift, iterations=iterations)
+    return np.asarray(volume).reshape(width, width, slices, channels)
+
+
+def fitted_voxels(
+    volume: Float[np.ndarray, "y x z channel"],
+    model: DiffractionTomography,
+    two_theta_deg: Float[np.ndarray, " channel"],
+    *,
+    fwhm_deg: float = 0.2,
+    search_deg: float = 0.5,
+) -> tuple[PeakFit, Bool[np.ndarray, "y x z"]]:
+    """Fits of those voxels that may hold matter, and which these are."""
+    powder = model.powder
+    ranges = (WIDTHS_DEG[0] * fwhm_deg, WIDTHS_DEG[1] * fwhm_deg)
+    peaks = LatticePeaks(
+        powder.hkl,
+        powder.cell,
+        powder.lines[0][0],
+        search_deg=search_deg,
+        profile=Profile(fwhm_deg=fwhm_deg, fwhm_range_deg=ranges, positive_area=True),
+    )
+    near = np.any(np.abs(two_theta_deg[:, None] - powder.reference_deg) < search_deg, axis=1)
+    amount = volume[..., near].sum(axis=-1) - near.sum() * np.median(volume, axis=-1)
+    some = binary_dilation(amount > SUPPORT * np.percentile(amount, USUAL))
+    return peak_fit(volume[some], two_theta_deg, peaks, noise="unknown"), some
+
+
+def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
+    """(y, x, z, map), values of the nearest good voxel elsewhere."""
+    nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
+    return maps[tuple(nearest)]
+
+
+def _background(counts, volume, two_theta_deg, centre_deg, fwhm_deg: float, knots: int):
+    """Map (y, x, z, 1), and coefficients of ln(spectrum) as Chebyshev polynomials from degree 1 on: channels far from all peaks."""
+    away = np.min(np.abs(two_theta_deg[:, None] - centre_deg), axis=1)
+    far = away > min(FAR * fwhm_deg, np.percentile(away, 75))
+    known = min(KNOTS, knots, far.sum() // 3)
+    basis = chebyshev(two_theta_deg, known + 1)[:, far]
+    mean = np.maximum(counts.reshape(-1, counts.shape[-1])[:, far].mean(axis=0), 1e-6)
+    found = np.linalg.lstsq(basis.T, np.log(mean), rcond=None)[0]
+    shape = np.zeros((1, knots))
+    shape[0, :known] = found[1:]
+    return volume[..., far].mean(axis=-1, keepdims=True) / np.exp(found[1:] @ basis[1:]).mean(), shape
+
+
+def first_lattice(
+    counts: Float[np.ndarray, "view v u channel"],
+    model: DiffractionTomography,
+    two_theta_deg: Float[np.ndarray, " channel"],
+    *,
+    fwhm_deg: float = 0.2,
+) -> Lattice:
+    """Start of the direct reconstruction, with one term of background. The model's basis: Chebyshev from degree 1 on."""
+    powder = model.powder
+    volume = reconstructed(counts, model)
+    fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg)
+
+    def on_grid(values: np.ndarray) -> np.ndarray:
+        maps = np.zeros((*some.shape, values.shape[-1]))
+        maps[some] = np.nan_to_num(values)
+        return maps
+
+    area = on_grid(np.maximum(fit.values.area, 0))
+    total = area.sum(axis=-1)
+    good = total > MATTER * np.percentile(total, USUAL)
+    good[some] &= np.isfinite(fit.values.cell).all(axis=-1)
+    cell = np.array(powder.cell.parameters)
+    strain = _filled(on_grid(fit.values.cell / cell - 1), good)
+    width = _filled(np.maximum(on_grid(fit.values.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
+    level, shape = _background(
+        counts, volume, two_theta_deg, powder.reference_deg, fwhm_deg, model.basis.shape[0]
+    )
+    softness, floor = (SOFTNESS * max(float(np.percentile(m, 98)), 1e-6) for m in (area, level))
+    first = lambda maps: jnp.asarray(np.moveaxis(maps, -1, 0), jnp.float32)  # noqa: E731
+    return Lattice(
+        strain=first(strain),
+        log_width=jnp.log(first(width) / fwhm_deg),
+        area=raw(first(area), softness),
+        mixing=jnp.zeros(area.shape[-1]),
+        background=raw(first(level), floor),
+        shape=jnp.asarray(shape, jnp.float32),
+        softness=jnp.float32(softness),
+        floor=jnp.float32(floor),
+        width_deg=jnp.float32(fwhm_deg),
+        support=jnp.asarray(some, jnp.float32),
+    )

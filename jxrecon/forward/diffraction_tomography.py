@@ -1,0 +1,189 @@
+"""Scanning powder diffraction of a specimen that is turned: maps of the lattice -> patterns of voxels -> patterns of rays.
+
+    y(t, v, u, x) = i0(t, v, u) exp(-T_t mu(u, v)) sum_u' h(u - u') A_t[ I + zeta_t / L  dI/d(nearer) ](u', v, x)
+
+I(r, x) is the pattern of voxel r in counts per channel, A_t the ray transform of `kernels.ray_transform` at the angle t, with the
+channels of all slices in the place of z, h the profile of the beam along u in steps of the scan, i0 the monitor, mu the absorption per
+voxel: the way in and, for small 2 theta, the way out add up to the whole ray, so one factor for each ray is left.
+
+Parallax: what lies downstream of the axis by zeta = -x sin t + y cos t is nearer to a detector at the distance L, which moves its
+peaks (`forward.powder.parallax_deg`). To first order that is a second pattern, dI/d(nearer), and as zeta is linear in x and y it
+takes two more transforms, of x dI and y dI, and not a volume for each angle.
+
+With one angle, and maps of one row (y = 1), the same model is a scan of a thin specimen: u = x, v = z.
+
+Channels far from all peaks may be taken together (`Bins`): sums of Poisson counts are Poisson counts, at half the cost or less.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..kernels.ray_transform import middle, project
+from ..lattice import Lattice
+from .powder import Powder, parallax_deg
+
+Patterns = Float[Array, "*any channel"]
+
+
+class Bins(eqx.Module):
+    """Neighbouring channels that are taken together: runs of (first channel, number of bins, channels in each)."""
+
+    runs: tuple[tuple[int, int, int], ...] = eqx.field(static=True)
+
+    def __call__(self, values: Float[Array, "*any channel"]) -> Float[Array, "*any bin"]:
+        """Sums."""
+        parts = []
+        for first, bins, size in self.runs:
+            part = values[..., first : first + bins * size]
+            parts.append(part if size == 1 else part.reshape(*part.shape[:-1], bins, size).sum(-1))
+        return jnp.concatenate(parts, axis=-1)
+
+
+def single_channels(channels: int) -> Bins:
+    """Every channel for itself."""
+    return Bins(((0, channels, 1),))
+
+
+def bins_around(
+    two_theta_deg: Float[np.ndarray, " channel"],
+    centre_deg: Float[np.ndarray, " peak"],
+    half_width_deg: float | int,
+    together: int = 8,
+) -> Bins:
+    """Single channels within `half_width_deg` of a peak, up to `together` in one elsewhere."""
+    near = np.any(np.abs(two_theta_deg[:, None] - centre_deg) <= half_width_deg, axis=1)
+    edges = [0, *(np.flatnonzero(np.diff(near.astype(int))) + 1).tolist(), near.size]
+    runs = []
+    for first, stop in zip(edges, edges[1:]):
+        size = 1 if near[first] else together
+        whole, rest = divmod(stop - first, size)
+        runs += [(first, whole, size)] * bool(whole) + [(stop - rest, 1, rest)] * bool(rest)
+    return Bins(tuple(runs))
+
+
+def peak_patterns(
+    lattice: Lattice, powder: Powder, nearer: Float[Array, ""] | None = None
+) -> Float[Array, "y x z channel"]:
+    """Counts per channel of the peaks alone; `nearer` to the detector by this part of its distance."""
+    last = [jnp.moveaxis(maps, 0, -1) for maps in (lattice.strain, lattice.fwhm_deg(), lattice.areas())]
+    strain, width, area = last
+    mixing = jnp.broadcast_to(lattice.eta(), area.shape)
+    shift = 0.0 if nearer is None else parallax_deg(powder.reference_deg, nearer)
+    return powder(strain, width, mixing, area, shift)
+
+
+def background_spectra(
+    shape: Float[Array, "term knot"], basis: Float[Array, "knot channel"]
+) -> Float[Array, "term channel"]:
+    return jnp.exp(jnp.matmul(shape, basis, precision="highest"))
+
+
+def voxel_patterns(
+    lattice: Lattice, powder: Powder, basis: Float[Array, "knot channel"]
+) -> Float[Array, "y x z channel"]:
+    """Counts per channel of every voxel: peaks and background."""
+    spectra = background_spectra(lattice.shape, basis)
+    return peak_patterns(lattice, powder) + jnp.einsum("tyxz,tk->yxzk", lattice.backgrounds(), spectra)
+
+
+def ray_patterns(
+    patterns: Float[Array, "y x z channel"],
+    angle: Float[Array, " view"],
+    shift: Float[Array, " view"],
+    width: int,
+) -> Float[Array, "view z u channel"]:
+    """Sums of the voxels' patterns along rays: the ray transform of all channels of all slices."""
+    y, x, slices, channels = patterns.shape
+    image = project(patterns.reshape(y, x, slices * channels), angle, shift, width=width)
+    return image.reshape(*image.shape[:2], slices, channels).swapaxes(1, 2)
+
+
+def blurred(
+    image: Float[Array, "view z u channel"], beam: Float[Array, " tap"]
+) -> Float[Array, "view z u channel"]:
+    """Convolved with the profile of the beam along u, an odd number of taps; nothing comes in from outside."""
+    reach, width = beam.size // 2, image.shape[2]
+    padded = jnp.pad(image, [(0, 0), (0, 0), (reach, reach), (0, 0)])
+    return sum(beam[k] * padded[:, :, k : k + width] for k in range(beam.size))  # pyright: ignore[reportReturnType]
+
+
+def gaussian_beam(fwhm_steps: float) -> Float[np.ndarray, " tap"]:
+    """Weights of sum 1 for a beam of this width in steps of the scan, out to twice its width."""
+    reach = max(1, int(np.ceil(2 * fwhm_steps)))
+    u = np.arange(-reach, reach + 1)
+    weight = np.exp(-4 * np.log(2) * (u / fwhm_steps) ** 2)
+    return weight / weight.sum()
+
+
+def _downstream(patterns: Array, along_y: bool) -> Array:
+    """Patterns times y, or times -x, from the middle: the two parts of zeta."""
+    axis, sign = (0, 1) if along_y else (1, -1)
+    place = sign * (jnp.arange(patterns.shape[axis]) - middle(patterns.shape[axis]))
+    return patterns * jnp.expand_dims(place, [k for k in range(4) if k != axis]).astype(patterns.dtype)
+
+
+class DiffractionTomography(eqx.Module):
+    """Expected counts of the file's head.
+
+    angle: radians; shift: steps that the axis of rotation lies to larger u. beam: weights along u, None for a beam of one step.
+    basis: functions of 2 theta for the logarithm of the background's spectra (without the constant, which is in the maps).
+    absorption: mu per voxel. distance: of the detector in voxels, None for no parallax.
+    """
+
+    powder: Powder
+    basis: Float[Array, "knot channel"]
+    angle: Float[Array, " view"]
+    shift: Float[Array, " view"]
+    monitor: Float[Array, "view v u"]
+    beam: Float[Array, " tap"] | None = None
+    absorption: Float[Array, "y x z"] | None = None
+    distance: Float[Array, ""] | None = None
+    bins: Bins | None = None
+
+    def __check_init__(self):
+        if self.beam is not None and self.beam.size % 2 == 0:
+            raise ValueError(f"`beam` has {self.beam.size} weights; an odd number has a middle.")
+
+    def binned(self, values: Float[Array, "*any channel"]) -> Float[Array, "*any bin"]:
+        """Measured counts, or patterns, in the bins of this model."""
+        return values if self.bins is None else self.bins(values)
+
+    def voxels(self, lattice: Lattice) -> Float[Array, "part y x z bin"]:
+        """Patterns of voxels and, where there is parallax, what they change by when nearer to the detector by one voxel."""
+        parts = [voxel_patterns(lattice, self.powder, self.basis)]
+        if self.distance is not None:
+            zero, one = jnp.zeros((), lattice.area.dtype), jnp.ones((), lattice.area.dtype)
+            moved = lambda nearer: peak_patterns(lattice, self.powder, nearer)  # noqa: E731
+            parts.append(jax.jvp(moved, (zero,), (one,))[1] / self.distance)
+        return self.binned(jnp.stack(parts))
+
+    def transform(self, voxels: Float[Array, "part y x z bin"]) -> Float[Array, "view v u bin"]:
+        """Expected counts of what `voxels` gives: linear."""
+        image = self._rays(voxels[0])
+        if self.distance is not None:
+            sin, cos = (f(self.angle)[:, None, None, None] for f in (jnp.sin, jnp.cos))
+            image = image + sin * self._rays(_downstream(voxels[1], False))
+            image = image + cos * self._rays(_downstream(voxels[1], True))
+        if self.beam is not None:
+            image = blurred(image, self.beam)
+        factor = self.monitor
+        if self.absorption is not None:
+            depth = ray_patterns(self.absorption[..., None], self.angle, self.shift, image.shape[2])
+            factor = factor * jnp.exp(-depth[..., 0])
+        return image * factor[..., None]
+
+    def transposed(
+        self, image: Float[Array, "view v u bin"], like: Float[Array, "part y x z bin"]
+    ) -> Float[Array, "part y x z bin"]:
+        """The transpose of `transform`, for voxels of the shape of `like`."""
+        # Linear: its derivative at zero, where XLA drops the transform itself.
+        return jax.vjp(self.transform, jnp.zeros_like(like))[1](image)[0]
+
+    def __call__(self, lattice: Lattice) -> Float[Array, "view v u bin"]:
+        return self.transform(self.voxels(lattice))
+
+    def _rays(self, patterns):
+        return ray_patterns(patterns, self.angle, self.shift, self.monitor.shape[2])
