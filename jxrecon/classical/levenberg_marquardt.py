@@ -75,7 +75,7 @@ def descend(
     steps: int | Int[Array, ""] = 50,
     damping: Float[Array, " problem"] | None = None,
 ) -> Descent:
-    """`levenberg_marquardt` for callers that know the equations themselves. `damping`: from an earlier descent that is to go on."""
+    """`levenberg_marquardt` for callers that know the equations themselves. `damping`: of an earlier descent, to go on."""
     dtype = start.dtype
     infinite = jnp.full(len(start), jnp.inf, dtype)
     low, high = (

@@ -12,6 +12,7 @@ from jxrecon.classical.small_matrices import inverse, solved, swept
 BATCH = 12
 
 
+@jax.jit
 def rosenbrock(p, at):
     """A curved valley whose bottom is at (at, at^2)."""
     x, y = p
@@ -20,6 +21,7 @@ def rosenbrock(p, at):
     return residual, slope
 
 
+@jax.jit
 def exponentials(p, y):
     """a exp(-b t) + c exp(-d t)."""
     a, b, c, d = p
@@ -28,6 +30,7 @@ def exponentials(p, y):
     return a * first + c * second - y, jnp.stack([first, -a * t * first, second, -c * t * second], axis=1)
 
 
+@jax.jit
 def power(p, y):
     """a t^b: far from a line."""
     a, b = p
@@ -82,7 +85,9 @@ def test_bounds_hold_and_the_rest_is_at_its_best_there(float64):
     data = make()
     low, high = np.array([0, 0, 0, 2.0]), np.array([9, 1.5, 1.2, 9.0])
     begin = jnp.tile(jnp.array(start)[:, None], (1, BATCH))
-    found = levenberg_marquardt(function, begin, data, lower=low, upper=high, tolerance=1e-12, steps=200)
+    found = jax.jit(
+        lambda p, d: levenberg_marquardt(function, p, d, lower=low, upper=high, tolerance=1e-12, steps=200)
+    )(begin, data)
     assert float(found.parameters[2].max()) <= 1.2
     for k in range(BATCH):
         one = data[:, k : k + 1]
