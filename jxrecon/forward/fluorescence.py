@@ -1,7 +1,8 @@
 """X-ray fluorescence of a specimen that is turned: maps of elements -> counts of each detector in windows around their lines.
 
     S(t, d, u, c) = i0(t, u) sum_u' h(u - u') A_t[ sum_l R(d, c, l) rho_e(l)(r) F_t,d,l(r) ](u')
-    F_t,d,l(r) = exp( -int_(source..r) mu(E0) ) mean_rays exp( -int_(r..detector d) mu(E_l) ),    mu(E) = sum_e rho_e (mu/rho)_e(E)
+    F_t,d,l(r) = exp( -int_(source..r) mu(E0) ) mean_rays exp( -int_(r..detector d) mu(E_l) )
+    mu(E) = sum_e rho_e (mu/rho)_e(E)
 
 rho_e is the concentration of the element e in g/cm^3, l a line of it with the energy E_l, A_t the ray transform of
 `kernels.ray_transform`, h the beam's profile in steps of the scan, i0 the monitor. R are counts for a voxel of 1 g/cm^3: photons
