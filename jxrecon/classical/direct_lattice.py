@@ -46,7 +46,7 @@ from ..priors.lattice_smoothness import (
 )
 from .lattice_newton import newton_step
 
-START = LatticeSmoothness(strain=2.0, log_width=0.1)
+START = LatticeSmoothness(strain=1.0, log_width=0.06)
 MATTER = 0.3  # of the usual density: where scales are learnt
 LONGEST, LONGEST_SHARED = 8.0, 1.0  # step, in units of changes that matter
 HALVINGS, PATH, BACK = 6, 20, 3
@@ -169,7 +169,7 @@ def direct_steps(
         weights, scales = path.following(best)
         fitted = path.step(best.lattice, scales, weights)
         yield fitted
-        if best.risk - fitted.risk < np.sqrt(2 * fitted.freedom):
+        if best.risk - fitted.risk <= np.sqrt(2 * fitted.freedom):
             best = min(fitted, best, key=lambda f: f.risk)
             break
         best = fitted

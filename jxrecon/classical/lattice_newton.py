@@ -161,7 +161,7 @@ def newton_step(
     key: Array,
     *,
     blocks: tuple[Block, ...],
-    tolerance: float = 3e-3,
+    tolerance: float = 1e-2,
     most: int = 60,
 ) -> Step:
     """See the file's head. pull: w_s of each block, in the units of `lattice.to_vectors`; counts negative where not measured."""

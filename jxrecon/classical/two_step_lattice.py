@@ -62,6 +62,12 @@ def fitted_voxels(
     return peak_fit(volume[some], two_theta_deg, peaks, noise="unknown"), some
 
 
+def _credible(area, patterns, two_theta_deg: Float[np.ndarray, " channel"]) -> np.ndarray:
+    """Areas between zero and that of the whole pattern: a fit of almost nothing may find anything."""
+    whole = np.maximum(patterns, 0).sum(axis=-1, keepdims=True) * np.median(np.diff(two_theta_deg))
+    return np.clip(np.nan_to_num(area), 0, whole)
+
+
 def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
     """(y, x, z, map), values of the nearest good voxel elsewhere."""
     nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
@@ -98,7 +104,7 @@ def first_lattice(
         maps[some] = np.nan_to_num(values)
         return maps
 
-    area = on_grid(np.maximum(fit.values.area, 0))
+    area = on_grid(_credible(fit.values.area, volume[some], two_theta_deg))
     total = area.sum(axis=-1)
     good = total > MATTER * np.percentile(total, USUAL)
     good[some] &= np.isfinite(fit.values.cell).all(axis=-1)
