@@ -1,4 +1,4 @@
-"""The rows of `joint_against_sequential.py`: joint, the paper's chain, the fair chain and the oracle, from the pieces of a run."""
+"""The rows of `joint_against_sequential.py`, from the pieces of a run: joint, the paper's chain, the fair chain, the oracle."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from jxrecon.classical.views import moved
 from jxrecon.errors import InputError
 from jxrecon.forward.projection_misfit import ProjectionMisfit
 from jxrecon.halves import densities
-from jxrecon.initial.chain import Chain
+from jxrecon.initial.chain import Chain, middle_of
 from jxrecon.initial.flat_volume import FlatVolume
 from jxrecon.initial.views import Views
 from jxrecon.objective import Objective
@@ -64,20 +64,6 @@ def fitted(pieces: Pieces, aligned: Aligned, free: tuple[str, ...], rounds: int 
     return found
 
 
-def cropped(images: np.ndarray, size: int) -> np.ndarray:
-    """The middle of images (view v u), padded with zeros where they are smaller."""
-    for axis in (1, 2):
-        n = images.shape[axis]
-        first = (n - size) // 2
-        if first >= 0:
-            images = np.take(images, np.arange(first, first + size), axis=axis)
-        else:
-            pad = [(0, 0)] * 3
-            pad[axis] = (-first, size - n + first)
-            images = np.pad(images, pad)
-    return images
-
-
 def errors(pieces: Pieces, volume: np.ndarray, found: np.ndarray | None) -> dict[str, float]:
     """Density and alignment against the truth."""
     truth = pieces.job.data.truth()  # pyright: ignore[reportAttributeAccessIssue]
@@ -111,8 +97,9 @@ def chain_rows(pieces: Pieces) -> dict[str, dict]:
     where = displacement(chained.parameters)
     found["paper"] = errors(pieces, densities(chained.parameters), where)
     size = pieces.parameters.volume.density.shape[0]
-    path = cropped(moved(chained.aligned.path, lag), size)
-    photons = np.maximum(cropped(moved(chained.photons, lag), size), 0)
+    shape = (len(lag), size, size)
+    path = middle_of(moved(chained.aligned.path, lag), shape)
+    photons = np.maximum(middle_of(moved(chained.photons, lag), shape), 0)
     aligned = Aligned(path, inverse_variance(pieces, photons), where)
     fair = fitted(pieces, aligned, ("volume.density", "alignment.shift"))
     assert fair.alignment is not None
