@@ -97,7 +97,9 @@ def without_absorption(model: Fluorescence) -> Fluorescence:
     return dataclasses.replace(model, **nothing)
 
 
-def uncorrected(model: Fluorescence, counts: Counts, filter: str = "hann") -> Float[np.ndarray, "y x z element"]:
+def uncorrected(
+    model: Fluorescence, counts: Counts, filter: str = "hann"
+) -> Float[np.ndarray, "y x z element"]:
     """Filtered back projection of the detectors' sum, as if nothing were absorbed and the beam were a needle."""
     per_voxel = np.zeros((counts.shape[4], len(model.absorption_in)))
     for k, element in enumerate(model.element):

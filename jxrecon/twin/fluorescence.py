@@ -11,51 +11,24 @@ An interior voxel of the scan without absorption gives `counts_per_voxel` of cob
 elements follow from the formula.
 """
 
-import dataclasses
-
 import equinox as eqx
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..forward.emission_lines import lines, mass_attenuation_cm2_g, production_cm2_g
 from ..forward.energy_spectrum import line_fwhm_keV, window_shares
 from ..forward.material import GRAMS_PER_MOLE_AND_CUBIC_ANGSTROM, Material
+from ..fluorescence_sinograms import FluorescenceSinograms
 from .lattice_maps import FORMULA
 from .particle import Particle, preset
 
 ELEMENTS = ("Mn", "Co", "Ni")
 COMPANION = "Li1.41O2.41"  # of each metal atom
 PER_FORMULA = tuple(FORMULA[name] for name in ("manganese", "cobalt", "nickel"))
-INTERIOR = 0.9  # of the radius
 SIGMA = 1 / np.sqrt(8 * np.log(2))
 LAYERS_FWHM = 1.0  # to either side of a slice's height
 CM_PER_M = 100.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Sinograms:
-    """Counts in windows, what is known of the measurement, and the truth on voxels of the scan's step."""
-
-    counts: Float[np.ndarray, "view detector u z channel"]
-    angle_deg: Float[np.ndarray, " view"]
-    step_m: float
-    beam_m: float
-    energy_keV: float
-    detector_deg: Float[np.ndarray, " detector"]
-    elements: tuple[str, ...]
-    companion: str | None
-    lines: tuple[tuple[int, float], ...]  # (element, keV) of each
-    response: Float[np.ndarray, "detector channel line"]  # counts per view of a voxel of 1 g/cm^3
-    truth: Float[np.ndarray, "y x z element"] | None = None  # g/cm^3
-    radius: Float[np.ndarray, "y x z"] | None = None
-
-    @property
-    def interior(self) -> Bool[np.ndarray, "y x z"]:
-        """Voxels well inside of the particle; everything where no truth is known."""
-        if self.radius is None:
-            raise ValueError("a measured sinogram has no truth: `radius` is None")
-        return self.radius < INTERIOR
 
 
 def line_list(elements: tuple[str, ...]) -> tuple[tuple[int, str, float], ...]:
@@ -89,11 +62,12 @@ def turned(planes: np.ndarray, angle: float) -> np.ndarray:
     return np.stack([scipy.ndimage.affine_transform(p, matrix, offset, order=1) for p in planes])
 
 
-class FluorescenceTomography(eqx.Module):
+class SimulatedFluorescence(eqx.Module):
     """What is simulated. finer: voxels per step of the scan; the particle's own grid is not used.
 
     beam_m: full width at half maximum, along and across the axis. slices: heights, one step apart, about the particle's middle.
-    noise_keV: of the detector's electronics; window_keV: half width of the windows around K-alpha.
+    detector_deg: -90 or 90, see
+    `FluorescenceSinograms`; noise_keV: of the detector's electronics; window_keV: half width of the windows around K-alpha.
     """
 
     particle: Particle = preset("mid")
@@ -104,17 +78,24 @@ class FluorescenceTomography(eqx.Module):
     views: int = 180
     slices: int = 1
     energy_keV: float = 17.3
-    detector_deg: tuple[float, ...] = (-90.0, 90.0)
+    detector_deg: tuple[float, ...] = eqx.field(converter=tuple, default=(-90.0, 90.0))
     counts_per_voxel: float = 5e3
     noise_keV: float = 0.1
     window_keV: float = 0.11
     self_absorption: bool = True
     poisson: bool = True
+    seed: int = 0
 
-    def __call__(self, seed: int) -> Sinograms:
-        """Simulate a scan of the particle `seed`."""
+    def __check_init__(self):
+        if set(self.detector_deg) - {-90.0, 90.0} or not self.detector_deg:
+            raise ValueError(
+                f"`detector_deg` is {self.detector_deg}; the simulation knows -90 and 90 degrees."
+            )
+
+    def read(self) -> FluorescenceSinograms:
+        """Simulate the scan."""
         width = 2 * int(np.ceil((1.1 * self.particle.radius_m + self.beam_m) / self.step_m))
-        drawn, angles = self.particle.draw(seed), np.arange(self.views) * np.pi / self.views
+        drawn, angles = self.particle.draw(self.seed), np.arange(self.views) * np.pi / self.views
         fine = (np.arange(width * self.finer) - (width * self.finer - 1) / 2) * self.step_m / self.finer
         heights = (np.arange(self.slices) - self.slices // 2) * self.step_m
         response, counts, truth = self.response(), [], []
@@ -129,20 +110,23 @@ class FluorescenceTomography(eqx.Module):
         place = (np.arange(width) - (width - 1) / 2) * self.step_m
         radius = drawn.maps(heights, place, place, 1).radius
         expected = np.stack(counts, axis=3)
-        rng = np.random.default_rng([seed, 1710])
-        return Sinograms(
+        rng = np.random.default_rng([self.seed, 1710])
+        return FluorescenceSinograms(
             counts=rng.poisson(expected).astype(np.float64) if self.poisson else expected,
             angle_deg=np.rad2deg(angles),
             step_m=self.step_m,
             beam_m=self.beam_m,
+            monitor=np.ones((self.views, width)),
             energy_keV=self.energy_keV,
             detector_deg=np.array(self.detector_deg),
             elements=ELEMENTS,
             companion=COMPANION,
             lines=tuple((k, e) for k, _, e in line_list(ELEMENTS)),
             response=response,
+            axis_u=(width - 1) / 2,
             truth=np.stack(truth, axis=2),
             radius=np.moveaxis(np.where(radius > 0, radius, np.inf), 0, -1).astype(np.float64),
+            source="simulated",
         )
 
     def _layers(self, height: float) -> tuple[np.ndarray, np.ndarray]:
