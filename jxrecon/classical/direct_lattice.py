@@ -2,20 +2,18 @@
 
     minimise over u    sum ( m(u) - y log m(u) )  +  sum_s w_s/2 (D_s u)^2
 
-The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: one Gauss-Newton step (`lattice_newton`) for each
-set of weights w. Nobody chooses its scales: they are those of the maps themselves, by expectation maximisation,
+The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: one Gauss-Newton step (`lattice_newton`) for
+each set of weights w. Nobody chooses its scales. Those of areas and backgrounds are those of the maps, by expectation maximisation,
 
-    scale_m^2 <- mean over matter of  w ( (D u_m)^2 + (D draw_m)^2 ),
+    scale_m^2 <- mean over the voxels of  w ( (D u_m)^2 + (D draw_m)^2 ),
 
-the draw standing for what is still uncertain. From rough scales on they shrink from step to step, and with them the number of
-parameters that the data decide. The path ends where the expected loss on new counts (Akaike's criterion),
+the draw standing for what is still uncertain, step by step until the expected loss on new counts (Akaike's criterion),
 
     deviance / 2  +  freedom,
 
-does not fall any more by more than its own standard error sqrt(2 freedom). Areas and backgrounds have by then come to rest, and what
-is left to say is how smooth the maps of strain and width should be: their scales, which shrink beyond what is good for the few places
-where a map has a kink, are doubled again for as long as the same criterion falls. The step of least risk is the result. So the data
-say how smooth the maps are, at no cost beyond the path itself.
+does not fall any more by more than its own standard error sqrt(2 freedom). Then those of strain and width shrink in the same way for
+as long as the criterion falls, or, if it never does, are doubled for as long as it falls: the means themselves would end too small for
+the few places where a map has a kink. The step of least risk is the result.
 
 Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B 39, 1
 (1977), doi:10.1111/j.2517-6161.1977.tb01600.x
@@ -44,12 +42,12 @@ from ..priors.lattice_smoothness import (
     squares,
     typical_area,
 )
-from .lattice_newton import newton_step
+from .lattice_newton import newton_step, transformed, voxels_of
 
 START = LatticeSmoothness(strain=1.0, log_width=0.06)
 MATTER = 0.3  # of the usual density: where scales are learnt
 LONGEST, LONGEST_SHARED = 8.0, 1.0  # step, in units of changes that matter
-HALVINGS, PATH, BACK = 6, 20, 3
+HALVINGS, PATH, SEARCH = 6, 20, 6
 
 
 class Fitted(NamedTuple):
@@ -66,10 +64,14 @@ class Fitted(NamedTuple):
     def risk(self) -> float:
         return self.deviance + self.freedom
 
+    def falls_below(self, other: "Fitted") -> bool:
+        """By more than the standard error of its risk."""
+        return other.risk - self.risk > np.sqrt(2 * self.freedom)
+
 
 @jax.jit
-def _loss(model, counts, lattice: Lattice):
-    return deviance(model(lattice), counts, Poisson())
+def _deviance(expected, counts):
+    return deviance(expected, counts, Poisson())
 
 
 @eqx.filter_jit
@@ -127,7 +129,8 @@ class _Path:
         self.typical = typical_area(lattice)
 
     def loss(self, lattice: Lattice) -> float:
-        return float(_loss(self.model, self.counts, lattice))
+        expected = transformed(self.model, voxels_of(self.model, lattice))
+        return float(_deviance(expected, self.counts))
 
     def step(self, lattice: Lattice, scales, weights) -> Fitted:
         """One Gauss-Newton step; always with the same noise, so that risks can be compared."""
@@ -137,16 +140,22 @@ class _Path:
         k, k_draw = (int(i) for i in found.iterations)
         return Fitted(lattice, value, float(found.freedom), np.asarray(scales), (k, k_draw), found.draw[0])
 
-    def following(self, fitted: Fitted) -> tuple[list[Array], Array]:
-        """Weights and scales that the maps have by themselves."""
+    def amounts(self, fitted: Fitted) -> Fitted:
+        """The next step with scales of areas and backgrounds, and weights of all, that the maps have by themselves."""
         scales = jnp.asarray(fitted.scales)
-        return _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
-
-    def rougher(self, fitted: Fitted) -> Fitted:
-        """A step with scales of form twice as large."""
+        weights, own = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
         form = self.plan[0]
-        scales = jnp.asarray(fitted.scales).at[form.first : form.stop].multiply(2)
-        weights, _ = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
+        return self.step(fitted.lattice, own.at[form.first : form.stop].set(scales[: form.stop]), weights)
+
+    def form(self, fitted: Fitted, factor: float | None) -> Fitted:
+        """The same with scales of strain and width that are `factor` times larger, or those of the maps themselves."""
+        scales = jnp.asarray(fitted.scales)
+        form = self.plan[0]
+        weights, own = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
+        new = own[: form.stop] if factor is None else factor * scales[: form.stop]
+        scales = scales.at[form.first : form.stop].set(new)
+        if factor is not None:
+            weights, _ = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
         return self.step(fitted.lattice, scales, weights)
 
 
@@ -166,19 +175,25 @@ def direct_steps(
     best = path.step(lattice, scales, [jnp.ones(shape, maps.dtype) for shape in shapes])
     yield best
     for _ in range(PATH):
-        weights, scales = path.following(best)
-        fitted = path.step(best.lattice, scales, weights)
+        fitted = path.amounts(best)
         yield fitted
-        if best.risk - fitted.risk <= np.sqrt(2 * fitted.freedom):
-            best = min(fitted, best, key=lambda f: f.risk)
+        settled = not fitted.falls_below(best)
+        best = min(fitted, best, key=lambda f: f.risk)
+        if settled:
             break
-        best = fitted
-    for _ in range(BACK):
-        fitted = path.rougher(best)
-        yield fitted
-        if fitted.risk >= best.risk:
-            break
-        best = fitted
+    # One more with the scales that won: what comes now is to be judged by its scales, not by one step more.
+    best = path.form(best, 1.0)
+    yield best
+    for factor in (None, 2.0):
+        first = best
+        for _ in range(SEARCH):
+            fitted = path.form(best, factor)
+            yield fitted
+            if not fitted.falls_below(best):
+                break
+            best = fitted
+        if best is not first:
+            return
 
 
 def direct_lattice(
@@ -189,5 +204,9 @@ def direct_lattice(
     prior: LatticeSmoothness = START,
     key: Array,
 ) -> Fitted:
-    """The step of least risk."""
-    return min(direct_steps(model, counts, lattice, prior=prior, key=key), key=lambda fitted: fitted.risk)
+    """The step of least risk, unless a later one was no more than a standard error above it."""
+    best = None
+    for fitted in direct_steps(model, counts, lattice, prior=prior, key=key):
+        best = fitted if best is None or fitted.falls_below(best) else best
+    assert best is not None
+    return best

@@ -121,24 +121,48 @@ class Jacobian(NamedTuple):
         return own, jnp.einsum("gcyxzk,cyxzk->g", self.shared, image)
 
 
-def _jacobian(voxels: Callable, unknowns: Vector) -> Jacobian:
+@jax.jit
+def voxels_of(model: DiffractionTomography, lattice: Lattice) -> Float[Array, "part y x z bin"]:
+    return model.voxels(lattice)
+
+
+@jax.jit
+def transformed(
+    model: DiffractionTomography, voxels: Float[Array, "part y x z bin"]
+) -> Float[Array, "view v u bin"]:
+    return model.transform(voxels)
+
+
+@jax.jit
+def transposed(
+    model: DiffractionTomography,
+    image: Float[Array, "view v u bin"],
+    like: Float[Array, "part y x z bin"],
+) -> Float[Array, "part y x z bin"]:
+    return model.transposed(image, like)
+
+
+@jax.jit
+def _jacobian(model: DiffractionTomography, lattice: Lattice) -> Jacobian:
+    unknowns = to_vectors(lattice)
     maps, shared = unknowns
     count = maps.shape[-1]
 
     def column(k):
         one = jax.nn.one_hot(k, count, dtype=maps.dtype)
         other = jax.nn.one_hot(k - count, shared.size, dtype=shared.dtype)
-        return jax.jvp(voxels, (unknowns,), ((jnp.broadcast_to(one, maps.shape), other),))[1]
+        along = (jnp.broadcast_to(one, maps.shape), other)
+        return jax.jvp(lambda v: model.voxels(from_vectors(lattice, *v)), (unknowns,), (along,))[1]
 
     columns = jax.lax.map(column, jnp.arange(count + shared.size))
     return Jacobian(columns[:count], columns[count:])
 
 
-def _shared_inverse(model, jacobian: Jacobian, weight) -> Float[Array, "shared shared"]:
-    """Inverse of the information on what all voxels share, everything else being known."""
-    columns = jax.lax.map(model.transform, jacobian.shared)
-    fisher = jnp.einsum("gtvuk,tvuk,htvuk->gh", columns, weight, columns)
-    return jnp.linalg.inv(fisher + RIDGE * jnp.trace(fisher) * jnp.eye(len(fisher)))
+def _shared_fisher(model, jacobian: Jacobian, weight) -> Float[Array, "shared shared"]:
+    """Information on what all voxels share, everything else being known."""
+    columns = [transformed(model, column) for column in jacobian.shared]
+    rows = [[jnp.vdot(weight * a, b) for b in columns] for a in columns]
+    return jnp.array(rows).reshape(len(columns), len(columns))
 
 
 def _preconditioner(information, blocks, pull: Pull, shared_inverse) -> Callable:
@@ -152,7 +176,40 @@ def _preconditioner(information, blocks, pull: Pull, shared_inverse) -> Callable
     return lambda v: (_inner(apply, jacobi, v[0]), shared_inverse @ v[1])
 
 
-@partial(jax.jit, static_argnames=("blocks", "tolerance", "most"))
+@partial(jax.jit, static_argnames=("blocks", "most"))
+def _solutions(
+    model, jacobian: Jacobian, weight, seen, fisher, pull: Pull, sides, tolerance, *, blocks, most
+):
+    """Solutions for the right sides, one after the other in a loop, so that everything is compiled once."""
+    own = jacobian.own[:, 0]
+    information = OVERLAP * jnp.einsum("pyxzk,yxzk,qyxzk->yxzpq", own, jnp.maximum(seen[0], 0), own)
+    ridge = RIDGE * (jnp.trace(fisher) + 1) * jnp.eye(len(fisher), dtype=fisher.dtype)
+    inverse = _preconditioner(information, blocks, pull, jnp.linalg.inv(fisher + ridge))
+
+    def hessian(v):
+        image = model.transposed(weight * model.transform(jacobian.push(v)), seen)
+        maps, shared = jacobian.pull(image)
+        return maps + _prior(v[0], blocks, pull), shared + RIDGE * v[1]
+
+    def solve(side):
+        image, maps, allowed = side
+        found, shared = jacobian.pull(image)
+        v, k = _flexible(hessian, inverse, (found + maps, shared), allowed, most)
+        return v, jacobian.push(v), k
+
+    return jax.lax.map(solve, (*sides, tolerance))
+
+
+@partial(jax.jit, static_argnames="blocks")
+def _sides(maps, weight, pull: Pull, key: Array, *, blocks):
+    """-P u, and the two noises of the file's head."""
+    rays, *keys = jax.random.split(key, 1 + len(blocks))
+    noise = [jnp.sqrt(w) * jax.random.normal(key, w.shape, w.dtype) for w, key in zip(pull, keys)]
+    noise = jax.vjp(lambda v: all_differences(v, blocks), maps)[1](noise)[0]
+    white = jnp.sqrt(weight) * jax.random.normal(rays, weight.shape, weight.dtype)
+    return RIDGE * maps - _prior(maps, blocks, pull), white, noise
+
+
 def newton_step(
     model: DiffractionTomography,
     lattice: Lattice,
@@ -161,41 +218,26 @@ def newton_step(
     key: Array,
     *,
     blocks: tuple[Block, ...],
-    tolerance: float = 1e-2,
+    tolerance: float = 3e-3,
     most: int = 60,
 ) -> Step:
     """See the file's head. pull: w_s of each block, in the units of `lattice.to_vectors`; counts negative where not measured."""
-    unknowns = to_vectors(lattice)
-    voxels = lambda v: model.voxels(from_vectors(lattice, *v))  # noqa: E731
-    here, jacobian = voxels(unknowns), _jacobian(voxels, unknowns)
-    expected = jnp.maximum(model.transform(here), LEAST)
+    here, jacobian = voxels_of(model, lattice), _jacobian(model, lattice)
+    expected = jnp.maximum(transformed(model, here), LEAST)
     weight = jnp.where(counts >= 0, 1 / expected, 0)
-
-    def back(image):
-        return jacobian.pull(model.transposed(image, here))
-
-    def hessian(v):
-        maps, shared = back(weight * model.transform(jacobian.push(v)))
-        return maps + _prior(v[0], blocks, pull), shared + RIDGE * v[1]
-
-    seen = jnp.maximum(model.transposed(weight, here)[0], 0)
-    own = jacobian.own[:, 0]
-    information = OVERLAP * jnp.einsum("pyxzk,yxzk,qyxzk->yxzpq", own, seen, own)
-    inverse = _preconditioner(information, blocks, pull, _shared_inverse(model, jacobian, weight))
-    rays, *keys = jax.random.split(key, 1 + len(blocks))
-    noise = [jnp.sqrt(w) * jax.random.normal(key, w.shape, w.dtype) for w, key in zip(pull, keys)]
-    noise = jax.vjp(lambda v: all_differences(v, blocks), unknowns[0])[1](noise)[0]
-    white = jnp.sqrt(weight) * jax.random.normal(rays, weight.shape, weight.dtype)
-    known = RIDGE * unknowns[0] - _prior(unknowns[0], blocks, pull)
-
-    # One after the other in a loop, so that everything is compiled once.
-    def solve(side):
-        image, maps, allowed = side
-        found, shared = back(image)
-        v, k = _flexible(hessian, inverse, (found + maps, shared), allowed, most)
-        return v, k, jnp.sum(weight * model.transform(jacobian.push(v)) ** 2)
-
-    sides = jnp.stack([weight * (counts - expected), white]), jnp.stack([known, noise])
-    solutions, k, freedom = jax.lax.map(solve, (*sides, tolerance * jnp.array([1.0, 3.0])))
-    step, draw = (jax.tree.map(lambda x, n=n: x[n], solutions) for n in (0, 1))
-    return Step(step, draw, freedom[1], (k[0], k[1]))
+    known, white, noise = _sides(to_vectors(lattice)[0], weight, pull, key, blocks=blocks)
+    images = [transposed(model, image, here) for image in (weight * (counts - expected), white)]
+    (maps, shared), pushed, k = _solutions(
+        model,
+        jacobian,
+        weight,
+        transposed(model, weight, here),
+        _shared_fisher(model, jacobian, weight),
+        pull,
+        (jnp.stack(images), jnp.stack([known, noise])),
+        tolerance * jnp.array([1.0, 3.0]),
+        blocks=blocks,
+        most=most,
+    )
+    freedom = jnp.sum(weight * transformed(model, pushed[1]) ** 2)
+    return Step((maps[0], shared[0]), (maps[1], shared[1]), freedom, (k[0], k[1]))
