@@ -1,11 +1,12 @@
 """A slice of three core-shell particles in a capillary, and its sinogram of powder patterns: truth and data of a comparison.
 
-17.3 keV, rays 0.5 um apart, channels of 0.05 degrees. Radial maps of a, c, widths and areas of (003), (101), (104), a crack through
-the largest particle, air around them, and a smooth background of particles and of a glass ring. Pseudo-Voigts of mixing 1/2.
+17.3 keV, rays 0.5 um apart, channels of 0.05 degrees. Radial maps of a, c, widths and areas of (003), (101), (104), a crack
+through the largest particle, air around them, and a smooth background of particles and of a glass ring. Pseudo-Voigts of
+mixing 1/2.
 
-Everything is made on voxels three times finer, and their projections are exact areas: a square voxel meets a pixel with the integral
-of its trapezoid. No reconstruction here uses such a projector. The truth of a voxel is the mean of its nine, of cell and widths
-weighted with intensity.
+Everything is made on voxels three times finer, and their projections are exact areas: a square voxel meets a pixel with the
+integral of its trapezoid. No reconstruction here uses such a projector. The truth of a voxel is the mean of its nine, of cell
+and widths weighted with intensity.
 """
 
 import dataclasses

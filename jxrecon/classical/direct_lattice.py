@@ -2,8 +2,9 @@
 
     minimise over u    sum ( m(u) - y log m(u) )  +  sum_s w_s/2 (D_s u)^2
 
-The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: one Gauss-Newton step (`lattice_newton`) for
-each set of weights w. Nobody chooses its scales. Those of areas and backgrounds are those of the maps, by expectation maximisation,
+The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: one Gauss-Newton step (`lattice_newton`)
+for each set of weights w. Nobody chooses its scales. Those of areas and backgrounds are those of the maps, by expectation
+maximisation,
 
     scale_m^2 <- mean over the voxels of  w ( (D u_m)^2 + (D draw_m)^2 ),
 
@@ -11,12 +12,12 @@ the draw standing for what is still uncertain, step by step until the expected l
 
     deviance / 2  +  freedom,
 
-does not fall any more by more than its own standard error sqrt(2 freedom). Then those of strain and width shrink in the same way for
-as long as the criterion falls, or, if it never does, are doubled for as long as it falls: the means themselves would end too small for
-the few places where a map has a kink. The step of least risk is the result.
+does not fall any more by more than its own standard error sqrt(2 freedom). Then those of strain and width shrink in the same
+way for as long as the criterion falls, or, if it never does, are doubled for as long as it falls: the means themselves would
+end too small for the few places where a map has a kink. The step of least risk is the result.
 
-Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B 39, 1
-(1977), doi:10.1111/j.2517-6161.1977.tb01600.x
+Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B
+39, 1 (1977), doi:10.1111/j.2517-6161.1977.tb01600.x
 """
 
 from collections.abc import Iterator

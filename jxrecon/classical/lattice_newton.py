@@ -4,13 +4,14 @@ With J the Jacobian of the expected counts m, W = 1/m (Fisher scoring) and the p
 
     (J^T W J + P) step = J^T W (y - m) - P u           (J^T W J + P) draw = J^T W^(1/2) n_1 + sum_s D_s^T w_s^(1/2) n_2
 
-n_1, n_2 white noise, which makes `draw` a sample of the Gaussian about the solution, of covariance H^-1, for the price of one more
-solution; draw^T J^T W J draw is on average trace(J^T W J H^-1), the number of parameters that the data decide.
+n_1, n_2 white noise, which makes `draw` a sample of the Gaussian about the solution, of covariance H^-1, for the price of one
+more solution; draw^T J^T W J draw is on average trace(J^T W J H^-1), the number of parameters that the data decide.
 
-J = A dI/du: the second factor, one column for each unknown of a voxel, is held; A is the ray transform. The systems are solved by
-conjugate gradients. What makes them slow is not the data but the prior, whose stiffness goes as the fourth power of frequency. The
-preconditioner is the prior as it is and, for the data, only the Fisher information of each voxel with itself, a small dense block,
-solved by a few inner conjugate gradients, which cost no ray transform. These are not quite linear, so the outer ones are flexible.
+J = A dI/du: the second factor, one column for each unknown of a voxel, is held; A is the ray transform. The systems are
+solved by conjugate gradients. What makes them slow is not the data but the prior, whose stiffness goes as the fourth power of
+frequency. The preconditioner is the prior as it is and, for the data, only the Fisher information of each voxel with itself,
+a small dense block, solved by a few inner conjugate gradients, which cost no ray transform. These are not quite linear, so
+the outer ones are flexible.
 
 Notay, SIAM J. Sci. Comput. 22, 1444 (2000), doi:10.1137/S1064827599362314; Papandreou & Yuille, NIPS 23, 1858 (2010) (draws).
 """

@@ -2,13 +2,14 @@
 
     y(t, v, u, x) = i0(t, v, u) exp(-T_t mu(u, v)) sum_u' h(u - u') A_t[ I + zeta_t / L  dI/d(nearer) ](u', v, x)
 
-I(r, x) is the pattern of voxel r in counts per channel, A_t the ray transform of `kernels.ray_transform` at the angle t, with the
-channels of all slices in the place of z, h the profile of the beam along u in steps of the scan, i0 the monitor, mu the absorption per
-voxel: the way in and, for small 2 theta, the way out add up to the whole ray, so one factor for each ray is left.
+I(r, x) is the pattern of voxel r in counts per channel, A_t the ray transform of `kernels.ray_transform` at the angle t, with
+the channels of all slices in the place of z, h the profile of the beam along u in steps of the scan, i0 the monitor, mu the
+absorption per voxel: the way in and, for small 2 theta, the way out add up to the whole ray, so one factor for each ray is
+left.
 
-Parallax: what lies downstream of the axis by zeta = -x sin t + y cos t is nearer to a detector at the distance L, which moves its
-peaks (`forward.powder.parallax_deg`). To first order that is a second pattern, dI/d(nearer), and as zeta is linear in x and y it
-takes two more transforms, of x dI and y dI, and not a volume for each angle.
+Parallax: what lies downstream of the axis by zeta = -x sin t + y cos t is nearer to a detector at the distance L, which moves
+its peaks (`forward.powder.parallax_deg`). To first order that is a second pattern, dI/d(nearer), and as zeta is linear in x
+and y it takes two more transforms, of x dI and y dI, and not a volume for each angle.
 
 With one angle, and maps of one row (y = 1), the same model is a scan of a thin specimen: u = x, v = z.
 

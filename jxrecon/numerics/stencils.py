@@ -3,8 +3,8 @@
     first    u(r + i) - u(r)                                             one for each axis i
     second   u(r + i) - 2 u(r) + u(r - i)   and   sqrt(2) times the mixed difference of each pair of axes
 
-so that sums of squares are |grad u|^2 and |Hessian u|^2 per voxel. Axes of length one are left out. `reduced` does the same with
-any weights for the taps: with the squares of the coefficients its transpose gives the diagonal of D^T W D.
+so that sums of squares are |grad u|^2 and |Hessian u|^2 per voxel. Axes of length one are left out. `reduced` does the same
+with any weights for the taps: with the squares of the coefficients its transpose gives the diagonal of D^T W D.
 """
 
 from collections.abc import Callable

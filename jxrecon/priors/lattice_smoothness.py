@@ -2,8 +2,8 @@
 
     R = sum_b sum_r (nu_b + n_b)/2 log( 1 + q_b(r) / nu_b ),      q_b(r) = sum_(s, m) w_s(r) (D_s u_m)^2(r) / scale_m^2
 
-minus the logarithm of Student's distribution with nu degrees of freedom of the n differences that meet in a voxel: quadratic for
-differences within `scale`, and hardly growing beyond, where total variation would still pull. Two families of blocks b:
+minus the logarithm of Student's distribution with nu degrees of freedom of the n differences that meet in a voxel: quadratic
+for differences within `scale`, and hardly growing beyond, where total variation would still pull. Two families of blocks b:
 
     form     strain and logarithms of widths: second differences, so that gradients cost nothing; each map a block of its own.
              w_s is the least density (total area, relative to that of most voxels) among the stencil's voxels, against pull through
@@ -11,8 +11,8 @@ differences within `scale`, and hardly growing beyond, where total variation wou
     amount   areas of peaks, and backgrounds: first differences, all areas in one block, since surfaces and cracks are common to
              them
 
-Scales are relative to the units of `lattice.to_vectors`. `weights` gives the quadratic majorant (nu + n) / (nu + q) / scale^2 of
-iteratively reweighted least squares, with which `classical.direct_lattice` solves for the maps and learns the scales.
+Scales are relative to the units of `lattice.to_vectors`. `weights` gives the quadratic majorant (nu + n) / (nu + q) / scale^2
+of iteratively reweighted least squares, with which `classical.direct_lattice` solves for the maps and learns the scales.
 
 Geman & McClure, Bull. Int. Stat. Inst. 52, 5 (1987); Lange, Hunter & Yang, J. Comput. Graph. Stat. 9, 1 (2000),
 doi:10.1080/10618600.2000.10474858
