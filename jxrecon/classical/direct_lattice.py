@@ -13,14 +13,14 @@ the draw standing for what is still uncertain, step by step until the expected l
     deviance / 2  +  freedom,
 
 does not fall any more by more than its own standard error sqrt(2 freedom). Then those of strain and width shrink in the same
-way for as long as the criterion falls, or, if it never does, are doubled for as long as it falls: the means themselves would
-end too small for the few places where a map has a kink. The step of least risk is the result.
+way for as long as the criterion falls, or, if it never does, are doubled for as long as it falls. (Left to expectation
+maximisation alone they would end too small for the few places where a map has a kink.)
 
 Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B
 39, 1 (1977), doi:10.1111/j.2517-6161.1977.tb01600.x
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 import equinox as eqx
@@ -167,8 +167,8 @@ def direct_steps(
     *,
     prior: LatticeSmoothness = START,
     key: Array,
-) -> Iterator[Fitted]:
-    """The path to its end. `counts` are in the bins of the model, negative where not measured."""
+) -> Generator[Fitted, None, Fitted]:
+    """All steps that are tried; returns the one that is best. `counts` are in the bins of the model, negative where not measured."""
     path = _Path(model, counts, lattice, prior, key)
     maps = to_vectors(lattice)[0]
     scales = jnp.asarray(prior.scales(lattice), maps.dtype)
@@ -194,7 +194,8 @@ def direct_steps(
                 break
             best = fitted
         if best is not first:
-            return
+            break
+    return best
 
 
 def direct_lattice(
@@ -205,9 +206,10 @@ def direct_lattice(
     prior: LatticeSmoothness = START,
     key: Array,
 ) -> Fitted:
-    """The step of least risk, unless a later one was no more than a standard error above it."""
-    best = None
-    for fitted in direct_steps(model, counts, lattice, prior=prior, key=key):
-        best = fitted if best is None or fitted.falls_below(best) else best
-    assert best is not None
-    return best
+    """Where the path ends."""
+    path = direct_steps(model, counts, lattice, prior=prior, key=key)
+    while True:
+        try:
+            next(path)
+        except StopIteration as end:
+            return end.value

@@ -32,7 +32,7 @@ def mlem(
     A slice is what a group of channels is: several may stand side by side in the last axis. Angles in radians.
     """
     width = counts.shape[1]
-    shape = (size or width,) * 2
+    shape = (size or width, size or width)
     measured = counts >= 0
     y = jnp.where(measured, counts, 0)
     back = partial(back_project, angle=angle, shift=shift, shape=shape)

@@ -33,7 +33,7 @@ OVERLAP = (
     1.65  # hats of a voxel square-sum to 0.55 of their sum; times three for what neighbours see together
 )
 RIDGE = 1e-4  # in units of changes that matter: what nothing decides stays where it is
-INNER = 10
+INNER = 16
 LEAST = 1e-3  # expected counts below which the weight grows no more
 
 Vector = tuple[Array, Array]  # maps (y, x, z, unknown), shared

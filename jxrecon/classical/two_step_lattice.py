@@ -50,15 +50,15 @@ def fitted_voxels(
     powder = model.powder
     ranges = (WIDTHS_DEG[0] * fwhm_deg, WIDTHS_DEG[1] * fwhm_deg)
     peaks = LatticePeaks(
-        powder.hkl,
-        powder.cell,
-        powder.lines[0][0],
+        hkl=powder.hkl,
+        cell=powder.cell,
+        wavelength_m=powder.lines[0][0],
         search_deg=search_deg,
         profile=Profile(fwhm_deg=fwhm_deg, fwhm_range_deg=ranges, positive_area=True),
     )
     near = np.any(np.abs(two_theta_deg[:, None] - powder.reference_deg) < search_deg, axis=1)
     amount = volume[..., near].sum(axis=-1) - near.sum() * np.median(volume, axis=-1)
-    some = binary_dilation(amount > SUPPORT * np.percentile(amount, USUAL))
+    some: np.ndarray = binary_dilation(amount > SUPPORT * np.percentile(amount, USUAL))
     return peak_fit(volume[some], two_theta_deg, peaks, noise="unknown"), some
 
 
@@ -70,12 +70,12 @@ def _credible(area, patterns, two_theta_deg: Float[np.ndarray, " channel"]) -> n
 
 def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
     """(y, x, z, map), values of the nearest good voxel elsewhere."""
-    nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
+    nearest = np.asarray(distance_transform_edt(~good, return_distances=False, return_indices=True))
     return maps[tuple(nearest)]
 
 
 def _background(counts, volume, two_theta_deg, centre_deg, fwhm_deg: float, knots: int):
-    """Map (y, x, z, 1), and coefficients of ln(spectrum) as Chebyshev polynomials from degree 1 on: channels far from all peaks."""
+    """Map (y, x, z, 1), and coefficients of ln(spectrum), Chebyshev from degree 1 on; of channels far from all peaks."""
     away = np.min(np.abs(two_theta_deg[:, None] - centre_deg), axis=1)
     far = away > min(FAR * fwhm_deg, np.percentile(away, 75))
     known = min(KNOTS, knots, far.sum() // 3)

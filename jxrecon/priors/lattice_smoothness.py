@@ -6,8 +6,8 @@ minus the logarithm of Student's distribution with nu degrees of freedom of the 
 for differences within `scale`, and hardly growing beyond, where total variation would still pull. Two families of blocks b:
 
     form     strain and logarithms of widths: second differences, so that gradients cost nothing; each map a block of its own.
-             w_s is the least density (total area, relative to that of most voxels) among the stencil's voxels, against pull through
-             air
+             w_s is the least density (total area, relative to that of most voxels) among the stencil's voxels:
+             no pull through air
     amount   areas of peaks, and backgrounds: first differences, all areas in one block, since surfaces and cracks are common to
              them
 
