@@ -1,4 +1,4 @@
-"""What X-ray fluorescence tomography measured: counts in windows around lines, step by step and angle by angle, for each detector.
+"""What X-ray fluorescence tomography measured: counts in windows around lines, for each step, angle and detector.
 
 The windows may overlap with lines of other elements (Co K-beta with Ni K-alpha): `response` says how much of each line falls into
 each, so that nothing need be unmixed beforehand.

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from ..forward.material import Material
 
-LEAST = 0.1  # of the densest voxel: what holds less has no shares
+LEAST = 0.25  # of the densest voxel: what holds less has no shares
 BODY = 0.5  # of the usual density: what holds more is the specimen
 USUAL = 90  # percentile
 

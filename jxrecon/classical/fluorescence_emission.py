@@ -1,9 +1,10 @@
 """Maps of elements from fluorescence sinograms by expectation maximisation, with self-absorption; and without, as baseline.
 
-    x <- root > 0 of  2 n b x^2 + (A'1 - b sum_k (x + x_k)) x - x A'( y / (A x) ) = 0
+    x <- root > 0 of  2 b sum_k w_k X^2 + (A'1 - b sum_k w_k (x + x_k)) X - x A'( y / (A x) ) = 0
 
-for y Poisson distributed about A x, both detectors and all windows at once, where b weighs the squared differences of the n next
-neighbours x_k (b = 0: x / (A'1) A'(y / A x), plain MLEM). A holds what survives absorption, which follows from x itself and is
+for y Poisson distributed about A x, both detectors and all windows at once, where b weighs the differences from the next
+neighbours x_k (b = 0: x / (A'1) A'(y / A x), plain MLEM). A penalty of b e^2 (sqrt(1 + d^2 / e^2) - 1), d the relative difference of
+all elements together, has the weights w = 1 / sqrt(1 + d^2 / e^2): it smooths below `edge` = e and spares steps. A holds what survives absorption, which follows from x itself and is
 refreshed every few iterations. b is `smoothing` times the usual A'1 / x of each element, so that all elements come out equally
 sharp: only then is their ratio free of their common structure.
 
@@ -25,20 +26,27 @@ from ..forward.fluorescence import Fluorescence
 from .filtered_back_projection import fbp
 
 LEAST = 1e-3  # of the best-seen voxel: what is seen less is left dark; of the mean count: what a ray cannot fall below
-NEIGHBOURS = 4
 
 Amount = Float[Array, "y x z element"]
 Counts = Float[Array, "view detector u z channel"]
 
 
-def _neighbours(x: Amount) -> Amount:
-    """Sum over the four next voxels of the plane; beyond the rim is a voxel's own value."""
+def _neighbours(x: Amount) -> Float[Array, "neighbour y x z element"]:
+    """The four next voxels of the plane; beyond the rim is a voxel's own value."""
     wide = jnp.pad(x, [(1, 1), (1, 1), (0, 0), (0, 0)], mode="edge")
-    return wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]
+    return jnp.stack([wide[:-2, 1:-1], wide[2:, 1:-1], wide[1:-1, :-2], wide[1:-1, 2:]])
+
+
+def _pulled(x: Amount, usual: Float[Array, " element"], edge) -> tuple[Array, Array]:
+    """(sum_k w_k, sum_k w_k (x + x_k)) of the file's head."""
+    around = _neighbours(x)
+    square = jnp.mean(((around - x) / usual) ** 2, axis=-1, keepdims=True)
+    weight = 1 / jnp.sqrt(1 + square / edge**2)
+    return jnp.sum(weight, axis=0), jnp.sum(weight * (x + around), axis=0)
 
 
 @partial(jax.jit, static_argnames="iterations")
-def _rounds(model: Fluorescence, counts, amount, smoothing, iterations: int):
+def _rounds(model: Fluorescence, counts, amount, smoothing, edge, iterations: int):
     """Some iterations, in which what survives is held."""
     survivals = model.survivals(amount)
     project = lambda x: model.linear(x, survivals)  # noqa: E731
@@ -52,9 +60,11 @@ def _rounds(model: Fluorescence, counts, amount, smoothing, iterations: int):
         expected, back = jax.vjp(project, x)
         (ratio,) = back(y / jnp.maximum(expected, least))
         usual = jnp.sum(x**2, axis=(0, 1, 2)) / jnp.maximum(jnp.sum(x, axis=(0, 1, 2)), 1e-30)
-        b = smoothing * jnp.mean(whole, axis=(0, 1, 2)) / jnp.maximum(usual, 1e-30)
-        linear = whole - b * (NEIGHBOURS * x + _neighbours(x))
-        root = jnp.sqrt(linear**2 + 8 * NEIGHBOURS * b * x * ratio)
+        usual = jnp.maximum(usual, 1e-30)
+        b = smoothing * jnp.mean(whole, axis=(0, 1, 2)) / usual
+        weights, sums = _pulled(x, usual, edge)
+        linear = whole - b * sums
+        root = jnp.sqrt(linear**2 + 8 * b * weights * x * ratio)
         return jnp.where(dark, 0, 2 * x * ratio / jnp.maximum(linear + root, 1e-30))
 
     return jax.lax.fori_loop(0, iterations, step, amount)
@@ -78,6 +88,7 @@ def absorbing_mlem(
     iterations: int = 100,
     refresh: int = 10,
     smoothing: float = 0.0,
+    edge: float = 0.1,
     start: Amount | None = None,
 ) -> Float[Array, "y x z element"]:
     """Concentrations in g/cm^3 on as many voxels across as there are steps; negative counts were not measured.
@@ -87,7 +98,8 @@ def absorbing_mlem(
     amount = flat_start(model, counts) if start is None else start
     for done in range(0, iterations, refresh):
         here = without_absorption(model) if done == 0 and start is None else model
-        amount = _rounds(here, counts, amount, jnp.float32(smoothing), min(refresh, iterations - done))
+        penalty = jnp.float32(smoothing), jnp.float32(edge)
+        amount = _rounds(here, counts, amount, *penalty, min(refresh, iterations - done))
     return amount
 
 

@@ -1,7 +1,7 @@
 """Maps of elements from fluorescence sinograms, with self-absorption; beside what filtered back projection makes of them.
 
-Figures: sinograms of both detectors, maps of concentrations and of shares by atoms with the truth of a simulation beside them, and
-profiles. maps.h5 holds all maps.
+Figures: sinograms of both detectors, maps of concentrations and of shares by atoms with the truth of a simulation beside them,
+and profiles. maps.h5 holds all maps.
 """
 
 import time
@@ -47,16 +47,17 @@ def model_of(scan: FluorescenceSinograms, coarse: int = 1) -> Fluorescence:
 
 
 class FluorescenceTomography(AbstractTask):
-    """iterations, refresh, smoothing: of `classical.fluorescence_emission`; coarse: of `forward.fluorescence`.
+    """iterations, refresh, smoothing, edge: of `classical.fluorescence_emission`; coarse: of `forward.fluorescence`.
 
     self_absorption: whether the reconstruction knows of it. interior: of the particle's radius, within which shares are judged
     when a simulation says where the particle is; else everything denser than half.
     """
 
     data: Any
-    iterations: int = 100
+    iterations: int = 150
     refresh: int = 10
-    smoothing: float = 0.03
+    smoothing: float = 0.1
+    edge: float = 0.05
     coarse: int = 1
     self_absorption: bool = True
     interior: float = eqx.field(converter=float, default=0.9)
@@ -71,6 +72,7 @@ class FluorescenceTomography(AbstractTask):
             iterations=self.iterations,
             refresh=self.refresh,
             smoothing=self.smoothing,
+            edge=self.edge,
         )
         maps = {"reconstruction": np.asarray(amount)}
         seconds = time.process_time() - start

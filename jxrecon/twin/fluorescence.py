@@ -16,10 +16,10 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Float
 
+from ..fluorescence_sinograms import FluorescenceSinograms
 from ..forward.emission_lines import lines, mass_attenuation_cm2_g, production_cm2_g
 from ..forward.energy_spectrum import line_fwhm_keV, window_shares
 from ..forward.material import GRAMS_PER_MOLE_AND_CUBIC_ANGSTROM, Material
-from ..fluorescence_sinograms import FluorescenceSinograms
 from .lattice_maps import FORMULA
 from .particle import Particle, preset
 
