@@ -2,19 +2,19 @@
 
     minimise over u    sum ( m(u) - y log m(u) )  +  sum_s w_s/2 (D_s u)^2
 
-The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: one Gauss-Newton step (`lattice_newton`)
-for each set of weights w. Nobody chooses its scales. Those of areas and backgrounds are those of the maps, by expectation
-maximisation,
-
-    scale_m^2 <- mean over the voxels of  w ( (D u_m)^2 + (D draw_m)^2 ),
-
-the draw standing for what is still uncertain, step by step until the expected loss on new counts (Akaike's criterion),
+The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: a Gauss-Newton step (`lattice_newton`) for
+each set of weights w. Nobody chooses its scales. With rough ones, steps are taken until the expected loss on new counts
+(Akaike's criterion),
 
     deviance / 2  +  freedom,
 
-does not fall any more by more than its own standard error sqrt(2 freedom). Then those of strain and width shrink in the same
-way for as long as the criterion falls, or, if it never does, are doubled for as long as it falls. (Left to expectation
-maximisation alone they would end too small for the few places where a map has a kink.)
+does not fall any more by more than its own standard error sqrt(2 freedom): the maps have settled. Then, for as long as it
+falls by more than that, scales of areas and backgrounds become those of the maps, by expectation maximisation,
+
+    scale_m^2 <- mean over the voxels of  w ( (D u_m)^2 + (D draw_m)^2 ),
+
+the draw standing for what is still uncertain; and those of strain and width after them or, where that does not pay, are
+doubled. (Left to expectation maximisation alone they would end too small for the few places where a map has a kink.)
 
 Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B
 39, 1 (1977), doi:10.1111/j.2517-6161.1977.tb01600.x
@@ -48,7 +48,7 @@ from .lattice_newton import newton_step, transformed, voxels_of
 START = LatticeSmoothness(strain=1.0, log_width=0.06)
 MATTER = 0.3  # of the usual density: where scales are learnt
 LONGEST, LONGEST_SHARED = 8.0, 1.0  # step, in units of changes that matter
-HALVINGS, PATH, SEARCH = 6, 20, 6
+HALVINGS, MOST = 6, 12
 
 
 class Fitted(NamedTuple):
@@ -141,22 +141,31 @@ class _Path:
         k, k_draw = (int(i) for i in found.iterations)
         return Fitted(lattice, value, float(found.freedom), np.asarray(scales), (k, k_draw), found.draw[0])
 
-    def amounts(self, fitted: Fitted) -> Fitted:
-        """The next step with scales of areas and backgrounds, and weights of all, that the maps have by themselves."""
-        scales = jnp.asarray(fitted.scales)
-        weights, own = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
-        form = self.plan[0]
-        return self.step(fitted.lattice, own.at[form.first : form.stop].set(scales[: form.stop]), weights)
+    def again(self, fitted: Fitted) -> Fitted:
+        """The same scales, weights that the maps have by now."""
+        return self.rescaled(fitted, jnp.asarray(fitted.scales))
 
-    def form(self, fitted: Fitted, factor: float | None) -> Fitted:
-        """The same with scales of strain and width that are `factor` times larger, or those of the maps themselves."""
-        scales = jnp.asarray(fitted.scales)
-        form = self.plan[0]
-        weights, own = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
-        new = own[: form.stop] if factor is None else factor * scales[: form.stop]
-        scales = scales.at[form.first : form.stop].set(new)
-        if factor is not None:
-            weights, _ = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
+    def amounts(self, fitted: Fitted) -> Fitted:
+        """Scales of areas and backgrounds that the maps have by themselves."""
+        return self.rescaled(
+            fitted, self._own(fitted).at[: self.plan[0].stop].set(fitted.scales[: self.plan[0].stop])
+        )
+
+    def smoother(self, fitted: Fitted) -> Fitted:
+        """Scales of strain and width that the maps have by themselves."""
+        return self.rescaled(
+            fitted, self._own(fitted).at[self.plan[0].stop :].set(fitted.scales[self.plan[0].stop :])
+        )
+
+    def rougher(self, fitted: Fitted) -> Fitted:
+        """Scales of strain and width twice as large."""
+        return self.rescaled(fitted, jnp.asarray(fitted.scales).at[: self.plan[0].stop].multiply(2))
+
+    def _own(self, fitted: Fitted) -> Array:
+        return _pulls(fitted.lattice, fitted.draw, self.plan, jnp.asarray(fitted.scales), self.typical)[1]
+
+    def rescaled(self, fitted: Fitted, scales: Array) -> Fitted:
+        weights, _ = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
         return self.step(fitted.lattice, scales, weights)
 
 
@@ -168,32 +177,22 @@ def direct_steps(
     prior: LatticeSmoothness = START,
     key: Array,
 ) -> Generator[Fitted, None, Fitted]:
-    """All steps that are tried; returns the one that is best. `counts` are in the bins of the model, negative where not measured."""
+    """All steps that are tried; returns the best. `counts` are in the bins of the model, negative where not measured."""
     path = _Path(model, counts, lattice, prior, key)
     maps = to_vectors(lattice)[0]
     scales = jnp.asarray(prior.scales(lattice), maps.dtype)
     shapes = [jax.eval_shape(lambda u, b=b: squares(u, b, u[0, 0, 0, 0]), maps).shape for b in path.plan]
     best = path.step(lattice, scales, [jnp.ones(shape, maps.dtype) for shape in shapes])
     yield best
-    for _ in range(PATH):
-        fitted = path.amounts(best)
-        yield fitted
-        settled = not fitted.falls_below(best)
-        best = min(fitted, best, key=lambda f: f.risk)
-        if settled:
-            break
-    # One more with the scales that won: what comes now is to be judged by its scales, not by one step more.
-    best = path.form(best, 1.0)
-    yield best
-    for factor in (None, 2.0):
+    for change in (path.again, path.amounts, path.smoother, path.rougher):
         first = best
-        for _ in range(SEARCH):
-            fitted = path.form(best, factor)
+        for _ in range(MOST):
+            fitted = change(best)
             yield fitted
             if not fitted.falls_below(best):
                 break
             best = fitted
-        if best is not first:
+        if change == path.smoother and best is not first:
             break
     return best
 

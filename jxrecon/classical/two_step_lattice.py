@@ -49,7 +49,7 @@ def fitted_voxels(
     """Fits of those voxels that may hold matter, and which these are."""
     powder = model.powder
     ranges = (WIDTHS_DEG[0] * fwhm_deg, WIDTHS_DEG[1] * fwhm_deg)
-    peaks = LatticePeaks(
+    peaks = LatticePeaks(  # pyright: ignore[reportCallIssue]
         hkl=powder.hkl,
         cell=powder.cell,
         wavelength_m=powder.lines[0][0],
