@@ -34,8 +34,11 @@ def air(optics: Optics) -> Spectrum:
 
 def glass(optics: Optics) -> Spectrum:
     """The halo, on a slowly falling ground."""
-    shape = [0.15 + np.exp(-((q - 1.52) ** 2) / (2 * 0.35**2)) for q in (_q(optics), AT)]
-    return shape[0] / shape[1]
+
+    def halo(q):
+        return 0.15 + np.exp(-((q - 1.52) ** 2) / (2 * 0.35**2))
+
+    return halo(_q(optics)) / halo(AT)
 
 
 def diffuse(optics: Optics) -> Spectrum:
@@ -46,10 +49,10 @@ def spinel(optics: Optics) -> Spectrum:
     """Per degree; the strongest reflection has unit area."""
     found = np.zeros(len(optics.channel_deg))
     for hkl, amount in SPINEL.items():
-        centre = two_theta_deg(np.array(SPINEL_ANGSTROM / np.linalg.norm(hkl)), optics.wavelength_m)
+        centre = two_theta_deg(np.array([SPINEL_ANGSTROM / np.linalg.norm(hkl)]), optics.wavelength_m)
         width = np.degrees(0.9 * optics.wavelength_m / SPINEL_M / np.cos(np.radians(centre) / 2))
         distance = optics.channel_deg - centre
-        found += amount * pseudo_voigt(distance, np.array([optics.instrument_deg]), np.array([width]))
+        found += amount * pseudo_voigt(distance, np.array([optics.instrument_deg]), width)
     return found
 
 

@@ -54,7 +54,7 @@ def intensity_factors(
     """
     found = {}
     hkl = [HKL[name] for name in names]
-    d = np.array([spacing(h, np.array(A_ANGSTROM), np.array(C_ANGSTROM)) for h in hkl])
+    d = np.concatenate([spacing(h, np.array([A_ANGSTROM]), np.array([C_ANGSTROM])) for h in hkl])
     theta = np.radians(two_theta_deg(d, wavelength_m)) / 2
     if nuisances.texture:
         to_c = legendre2(np.array([h[2] for h in hkl]) * d / C_ANGSTROM) * legendre2(np.sin(theta))

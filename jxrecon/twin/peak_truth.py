@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 REACH = 6.0
-ITERATIONS = 40
+ITERATIONS, SMALLEST = 40, 1e-9
 STEPS = np.array([1e-5, 1e-5, 1e-4])  # of centre and width in widths, and of eta
 Unknowns = Float[np.ndarray, "pattern 3"]
 
@@ -45,9 +45,10 @@ def _projected(x: np.ndarray, y: np.ndarray, weight: np.ndarray, unknown: Unknow
 
 
 def _start(x: np.ndarray, y: np.ndarray) -> Unknowns:
-    """Highest channel, and area over height."""
-    width = 0.75 * y.sum(axis=1) * (x[1] - x[0]) / y.max(axis=1)
-    return np.stack([x[np.argmax(y, axis=1)], width, np.full(len(y), 0.7)], axis=1)
+    """Mean and width of the square, which does not jump from channel to channel as the highest does."""
+    square = np.sum(y**2, axis=1)
+    width = 0.45 * y.sum(axis=1) ** 2 * (x[1] - x[0]) / square
+    return np.stack([y**2 @ x / square, width, np.full(len(y), 0.7)], axis=1)
 
 
 def fitted_peaks(
@@ -59,14 +60,17 @@ def fitted_peaks(
     if there.any():
         y = patterns[there].astype(np.float64)
         scale = y.max(axis=1, keepdims=True)
-        found[there] = _fitted(two_theta_deg, y / scale) * np.concatenate(
+        start = _start(two_theta_deg, y / scale)
+        reach = REACH * start[:, 1].max()
+        near = np.abs(two_theta_deg - start[:, 0].mean()) < np.ptp(start[:, 0]) + reach
+        found[there] = _fitted(two_theta_deg[near], y[:, near] / scale, start) * np.concatenate(
             [scale, np.ones((len(y), 3))], axis=1
         )
     return PeakTruth(*found.T)
 
 
-def _fitted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    unknown, damping = _start(x, y), np.full(len(y), 1e-2)
+def _fitted(x: np.ndarray, y: np.ndarray, unknown: Unknowns) -> np.ndarray:
+    damping = np.full(len(y), 1e-2)
     weight = (np.abs(x - unknown[:, :1]) < REACH * unknown[:, 1:2]).astype(float)
     model, area, cost = _projected(x, y, weight, unknown)
     for _ in range(ITERATIONS):
@@ -76,8 +80,11 @@ def _fitted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         new_model, new_area, new_cost = _projected(x, y, weight, trial)
         better = new_cost < cost
         damping = np.where(better, damping / 5, damping * 4)
+        moved = np.abs(trial - unknown).max()
         unknown[better], model[better] = trial[better], new_model[better]
         area[better], cost[better] = new_area[better], new_cost[better]
+        if moved < SMALLEST:
+            break
     return np.column_stack([area, unknown])
 
 

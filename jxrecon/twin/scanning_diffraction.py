@@ -90,7 +90,7 @@ class ScanningDiffraction(eqx.Module):
     air: float = 2.0
     glass: float = 0.0
     capillary: Capillary = Capillary(inner_radius_m=20e-6, wall_m=5e-6)
-    diffuse: float = 0.1
+    diffuse: float = 0.03
     absorption: bool = True
     shells: bool = True
     nuisances: DiffractionNuisances = DiffractionNuisances()
@@ -247,8 +247,8 @@ class ScanningDiffraction(eqx.Module):
         u = self.rays.steps_m()
         found = np.zeros((len(views.number), 1, self.width, 1)) + self.air * air(self.optics)
         if self.glass:
-            middle = self.capillary.path(np.zeros(1), 0.0, self.step_m)
+            middle = self.capillary.path(np.zeros((1, 1)), 0.0, self.step_m)
             angles = np.deg2rad(views.true_deg)
-            path = np.stack([self.capillary.path(u, float(a), self.step_m) for a in angles]) / middle
+            path = np.stack([self.capillary.path(u[None], float(a), self.step_m)[0] for a in angles]) / middle
             found = found + self.glass * path[:, None, :, None] * glass(self.optics)
         return found

@@ -148,7 +148,7 @@ def family(
     low, high = float(expansion.min()), float(expansion.max())
     ends = two_theta_deg(spacing((1, 0, 4), *lattice(np.array([low, high]))), optics.wavelength_m)
     size_deg = np.degrees(0.9 * optics.wavelength_m / state.crystallite_m)
-    narrow = float(pseudo_voigt_width(np.array(optics.instrument_deg), np.array(size_deg)))
+    narrow = float(pseudo_voigt_width(np.array([optics.instrument_deg]), np.array([size_deg]))[0])
     count = 1 + int(np.ceil((ends[0] - ends[1]) / (STEP * narrow)))
     smallest, largest = float(strain.min()), float(strain.max())
     strains = 1 + int(np.ceil(np.log(largest / smallest) / np.log(RATIO) - MARGIN))
