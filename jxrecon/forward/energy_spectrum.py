@@ -19,7 +19,7 @@ def line_fwhm_keV(
     energy_keV: Float[np.ndarray, "*line"], noise_keV: float, fano: float = FANO
 ) -> Float[np.ndarray, "*line"]:
     """Full width at half maximum of lines."""
-    return np.sqrt(noise_keV**2 + WIDTHS**2 * fano * PAIR_KEV * energy_keV)
+    return np.asarray(np.sqrt(noise_keV**2 + WIDTHS**2 * fano * PAIR_KEV * energy_keV))
 
 
 def channel_shares(

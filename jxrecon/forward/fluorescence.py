@@ -139,11 +139,11 @@ class Fluorescence(eqx.Module):
         beam = angle + jnp.pi / 2
         lit = jnp.exp(-path_integrals(mu_in, beam + jnp.pi, self.coarse))
 
-        def seen(rays):
-            paths = [path_integrals(mu_out, beam + ray, self.coarse) for ray in rays]
-            return sum(jnp.exp(-path) for path in paths) / len(paths)
+        def seen(ray):
+            return jnp.exp(-path_integrals(mu_out, beam + ray, self.coarse))
 
-        escaped = jnp.stack([seen(rays) for rays in self.direction])
+        escaped = jax.lax.map(seen, self.direction.reshape(-1))
+        escaped = escaped.reshape(*self.direction.shape, *mu_out.shape).mean(1)
         return lit[..., None] * escaped.reshape(-1, y, x, z, self.absorption_out.shape[1])
 
     def view(self, amount, survival: Survival, angle, shift, monitor) -> Float[Array, "detector u z channel"]:
