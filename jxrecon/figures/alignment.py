@@ -14,10 +14,15 @@ from .canvas import BLACK, BLUE, VERMILION, new_figure, styled
 NAMES = (("v", "vertical", VERMILION), ("u", "horizontal", BLUE))
 FOUND: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linestyle": "none", "markeredgewidth": 0}
 
+LEAST_PX = 0.1  # height of a panel: less is the rounding of shifts that nothing moved
+
 
 def _finish(axes: Axes, name: str, label: str) -> None:
     axes.set_ylabel(f"{name} / px")
     axes.grid(alpha=0.25)
+    low, high = axes.get_ylim()
+    short = max(LEAST_PX - (high - low), 0) / 2
+    axes.set_ylim(low - short, high + short)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), title=label, alignment="left")
 
