@@ -156,13 +156,14 @@ def _step(jacobian, gradient, size, free, damping) -> np.ndarray:
 def _finished(
     p, here: Linear, jacobian: np.ndarray, low: np.ndarray, count: int, converged: bool
 ) -> Projected:
-    """Covariances of p (zero on a bound) and of the linear unknowns, each with all others free."""
-    free = p > low
-    left = _projected(jacobian, here)[:, free]
-    size = np.maximum(np.linalg.norm(left, axis=0), 1e-300)
-    inner = (
-        np.linalg.pinv((left / size).T @ (left / size), rcond=1e-14, hermitian=True) / size / size[:, None]
-    )
+    """Covariances of p (zero on a bound or without influence) and of the linear unknowns, each with all others free."""
+    left = _projected(jacobian, here)
+    norm = np.linalg.norm(left, axis=0)
+    free = (p > low) & (
+        norm > 1e-9 * np.linalg.norm(jacobian, axis=0)
+    )  # the others say nothing, or what the linear ones say
+    left, size = left[:, free] / norm[free], norm[free]
+    inner = np.linalg.pinv(left.T @ left, rcond=1e-14, hermitian=True) / np.outer(size, size)
     covariance = np.zeros((len(p), len(p)))
     covariance[np.ix_(free, free)] = inner
     follow = here.inverse @ (here.basis.T @ jacobian[:, free])  # dc/dp

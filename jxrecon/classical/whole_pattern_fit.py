@@ -27,7 +27,7 @@ TRIALS = 41
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A fitted pattern; errors are standard errors, zero for what was not free or lies on a bound."""
+    """A fitted pattern; errors are standard errors, zero for what was not free, lies on a bound or has no influence."""
 
     model: WholePattern
     parameters: dict[str, float]
@@ -38,6 +38,7 @@ class Fitted:
     sigma: Float[np.ndarray, " channel"]
     calculated: Float[np.ndarray, " channel"]
     background: Float[np.ndarray, " channel"]
+    free: tuple[str, ...]
     correlation: Float[np.ndarray, "free free"]
     r_wp: float
     r_exp: float
@@ -64,14 +65,16 @@ def count_errors(
     return np.sqrt(np.maximum(counts, 1) if variance is None else variance).astype(np.float64)
 
 
-class _Columns:
-    """The design matrix of a model and its slopes, for a vector of free parameters."""
+class Columns:
+    """The design matrix of a model and its slopes, for a vector of free parameters; `basis` (channel, term) of the background."""
 
-    def __init__(self, model: WholePattern, free: tuple[str, ...], fixed: dict[str, float], terms: int):
+    def __init__(
+        self, model: WholePattern, free: tuple[str, ...], fixed: dict[str, float], basis: np.ndarray
+    ):
         self.free, self.fixed = free, fixed
         self.first, self.counts = model.windows()
         self.shape = len(model.two_theta_deg), len(self.first)
-        self.basis = chebyshev(model.two_theta_deg, terms).T
+        self.basis = basis
         self._peaks = jax.jit(lambda v: model.peaks(self.named(v)))
         self._slopes = jax.jit(jax.jacfwd(lambda v, c: model.peaks(self.named(v)) * c[:, None]))
 
@@ -93,6 +96,15 @@ class _Columns:
             total[first : first + count] += each[k, :count]
         return total
 
+    def fit(self, start: dict[str, float], measured, sigma, steps: int, tolerance: float = 1e-9) -> Projected:
+        """Of one pattern; in double precision."""
+        low = [0.0 if name.split(".")[-1] in POSITIVE else -np.inf for name in self.free]
+        begin = np.array([start[name] for name in self.free])
+        functions, more = (self.design, self.slopes), {"lower": np.array(low), "steps": steps}
+        return variable_projection(
+            *functions, begin, measured, sigma, self.positive, **more, tolerance=tolerance
+        )
+
     @property
     def positive(self) -> Bool[np.ndarray, " column"]:
         return np.arange(self.shape[1] + self.basis.shape[1]) < self.shape[1]
@@ -113,35 +125,22 @@ def fit_pattern(
     if unknown := sorted({*free, *start} - set(model.names)):
         raise ValueError(f"`{unknown[0]}` is no parameter; there are {', '.join(model.names)}.")
     with jax.enable_x64(True):
-        begin = dict(start)
+        begin, basis = dict(start), chebyshev(model.two_theta_deg, background_terms).T
         if search_deg:
-            begin["displacement"] += _found_displacement(
-                model, measured, sigma, begin, background_terms, search_deg
-            )
+            begin["displacement"] += _found_displacement(model, measured, sigma, begin, basis, search_deg)
         first = tuple(n for n in free if n.split(".")[-1] not in LATER)
         for now in (first, free) if 0 < len(first) < len(free) else (free,):
-            columns = _Columns(model, now, begin, background_terms)
-            low = np.array([0.0 if n.split(".")[-1] in POSITIVE else -np.inf for n in now])
-            fit = variable_projection(
-                columns.design,
-                columns.slopes,
-                np.array([begin[n] for n in now]),
-                measured,
-                sigma,
-                columns.positive,
-                lower=low,
-                steps=steps,
-                tolerance=1e-9 if now == free else 1e-3,
-            )
+            columns = Columns(model, now, begin, basis)
+            fit = columns.fit(begin, measured, sigma, steps, 1e-9 if now == free else 1e-3)
             begin |= dict(zip(now, fit.parameters.tolist()))
-    return _fitted(model, columns, fit, measured, sigma)
+    return fitted_pattern(model, columns, fit, measured, sigma)
 
 
-def _found_displacement(model, measured, sigma, begin, terms, search_deg) -> float:
+def _found_displacement(model, measured, sigma, begin, basis, search_deg) -> float:
     """In radii: the best of many, with profiles as wide as their distance."""
     furthest = np.radians(search_deg) / 2
     wide = begin | {"w": (2 * search_deg / TRIALS) ** 2 + begin["w"]}
-    columns = _Columns(model, ("displacement",), wide, terms)
+    columns = Columns(model, ("displacement",), wide, basis)
 
     def cost(trial: float) -> float:
         design = columns.design(np.array([begin["displacement"] + trial])) / sigma[:, None]
@@ -151,7 +150,8 @@ def _found_displacement(model, measured, sigma, begin, terms, search_deg) -> flo
     return float(trials[np.argmin([cost(trial) for trial in trials])])
 
 
-def _fitted(model, columns: _Columns, fit: Projected, measured, sigma) -> Fitted:
+def fitted_pattern(model, columns: Columns, fit: Projected, measured, sigma) -> Fitted:
+    """What a fit means."""
     values = columns.named([float(v) for v in fit.parameters])
     weight = float(np.sum((measured / sigma) ** 2))
     degrees = max(len(measured) - fit.unknowns, 1)
@@ -168,6 +168,7 @@ def _fitted(model, columns: _Columns, fit: Projected, measured, sigma) -> Fitted
         sigma=sigma,
         calculated=measured - fit.residual * sigma,
         background=columns.basis @ fit.coefficients[peaks:],
+        free=columns.free,
         correlation=fit.covariance / np.outer(size, size),
         r_wp=float(np.sqrt(fit.cost / weight)),
         r_exp=float(np.sqrt(degrees / weight)),
