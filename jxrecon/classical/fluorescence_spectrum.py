@@ -2,9 +2,10 @@
 
     shape(group) = sum over lines of  share * Gaussian(energy; FWHM(E)),     E(k) = offset + gain k + quadratic k^2
 
-beside elastic and Compton scatter and a smooth background, which is the sum spectrum with its peaks clipped away (SNIP, on a
-double logarithm). Offset, gain, width, place and width of the Compton peak are fitted by least squares, weighted by photon noise;
-amplitudes are not negative and solved for at every step. Escape peaks, pile-up and tails of lines are left out.
+beside elastic and Compton scatter and a smooth background: the sum spectrum with its peaks clipped away (SNIP, on a double
+logarithm) and a constant, for clipping leaves nothing where there are few counts. Offset, gain,
+width, place and width of the Compton peak are fitted by least squares, weighted by photon noise; amplitudes are not
+negative and solved for at every step. Escape peaks, pile-up and tails of lines are left out.
 
 Ryan et al., Nucl. Instrum. Methods B 34, 396 (1988), doi 10.1016/0168-583X(88)90063-8 (SNIP)
 """
@@ -23,6 +24,7 @@ from ..forward.energy_spectrum import FANO, channel_shares, line_fwhm_keV
 ELECTRON_KEV = 510.99895
 SNIP_WIDTHS = 2.0  # of a line, to either side
 SCATTER = ("elastic", "Compton", "Compton tail")
+SMOOTH = ("background", "flat")
 TAIL_WIDTH = 3.0  # Compton peaks wide, and as far down as one is wide
 # log of gain, offset (keV), log of noise, log of Fano, log of Compton's energy loss, of its width
 LOW = np.array([-0.04, -0.15, -0.7, -0.5, -1.2, 0.0])
@@ -101,11 +103,11 @@ def calibrated(
         )
     width = SNIP_WIDTHS * line_fwhm_keV(np.maximum(energy_keV, 0.5), noise_keV) / np.gradient(energy_keV)
     background = snip(counts, width)
-    background = background / max(background.sum(), 1e-30)
+    smooth = np.stack([background / max(background.sum(), 1e-30), np.full(len(counts), 1 / len(counts))])
     error = np.sqrt(np.maximum(counts, 1))
 
     def design(change):
-        return np.concatenate([_shapes(energy_keV, change, groups, beam_keV, noise_keV), background[None]])
+        return np.concatenate([_shapes(energy_keV, change, groups, beam_keV, noise_keV), smooth])
 
     def amplitudes(shape):
         return scipy.optimize.nnls((shape / error).T, counts / error)[0]
@@ -124,7 +126,7 @@ def calibrated(
         gain_keV=gain,
         noise_keV=float(noise_keV * np.exp(fit.x[2])),
         fano=float(FANO * np.exp(fit.x[3])),
-        names=(*groups, *SCATTER, "background"),
+        names=(*groups, *SCATTER, *SMOOTH),
         shape=shape,
         amplitude=amplitudes(shape),
         counts=counts,

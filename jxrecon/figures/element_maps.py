@@ -28,7 +28,7 @@ def element_maps(
     elements: Sequence[str],
     voxel_m: float,
     label: str = "concentration / g cm⁻³",
-    about: Sequence[float] | None = None,
+    about: Float[np.ndarray, " element"] | None = None,
 ) -> Figure:
     """Every element a row with colours of its own, every source a column. `about`: colours to both sides of a share."""
     names = list(columns)

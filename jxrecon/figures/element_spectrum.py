@@ -31,8 +31,10 @@ def element_spectra(
     parts: Sequence[Mapping[str, Float[np.ndarray, " channel"]]],
     titles: Sequence[str],
     scatter: Sequence[str] = (),
+    smooth: Sequence[str] = (),
 ) -> Figure:
-    """A panel for each detector: counts, the sum of `parts`, and the parts; `scatter`: of them, what is no element."""
+    """A panel for each detector: counts, the sum of `parts`, and the parts; `scatter`, `smooth`: what is no
+    element, and what is background."""
     figure = new_figure(10.5, 2.5 * len(counts) + 0.8)
     panels = figure.subplots(len(counts), 1, squeeze=False)[:, 0]
     for number, (axes, energy, measured, several, title) in enumerate(
@@ -42,10 +44,10 @@ def element_spectra(
         axes.plot(
             energy, np.maximum(measured, LEAST), ".", color=BLACK, markersize=2.5, label=label("measured")
         )
-        background = several.get("background", np.zeros_like(measured))
+        background = sum((several[name] for name in smooth), np.zeros_like(measured))
         axes.plot(energy, np.maximum(background, LEAST), "--", color=GREEN, lw=1.2, label=label("background"))
         for name, values in several.items():
-            if name == "background" or values.sum() < LABELLED * measured.sum():
+            if name in smooth or values.sum() < LABELLED * measured.sum():
                 continue
             colour = ORANGE if name in scatter else BLUE
             axes.fill_between(energy, LEAST, np.maximum(values, LEAST), color=colour, alpha=0.25, linewidth=0)
@@ -64,7 +66,7 @@ def element_spectra(
 
 
 @styled
-def map_grid(maps: Mapping[str, Float[np.ndarray, "y x"]], step_m: float, units: str) -> Figure:
+def map_grid(maps: Mapping[str, Float[np.ndarray, "y x"]], step_m: float | None, units: str) -> Figure:
     """One map beside the other, each with colours of its own from zero on."""
     shape = next(iter(maps.values())).shape
     columns = min(COLUMNS, len(maps))
@@ -77,5 +79,6 @@ def map_grid(maps: Mapping[str, Float[np.ndarray, "y x"]], step_m: float, units:
         colour_bar(figure, drawn, units, ax=axes)
     for axes in panels[len(maps) :]:
         axes.set_visible(False)
-    scale_bar(panels[0], step_m, (shape[0], shape[1]))
+    if step_m is not None:
+        scale_bar(panels[0], step_m, (shape[0], shape[1]))
     return figure

@@ -1,7 +1,7 @@
-"""Element maps from the spectra of a fluorescence scan, each detector with a calibration, a response and a live time of its own.
+"""Element maps from the spectra of a fluorescence scan, each detector with its own calibration, response and live time.
 
-Figures: sum spectra with their fit, maps. maps.h5 holds all maps with standard deviations, in counts of a group's lines per second
-of live time, all detectors together; area densities would want a standard that was measured alongside.
+Figures: sum spectra with their fit, maps. maps.h5 holds all maps with standard deviations, in counts of a group per second of
+live time, all detectors together; area densities would want a standard that was measured alongside.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..classical.emission_fit import fit_amplitudes
-from ..classical.fluorescence_spectrum import SCATTER, Calibrated, calibrated, joint_templates
+from ..classical.fluorescence_spectrum import SCATTER, SMOOTH, Calibrated, calibrated, joint_templates
 from ..data.write_maps import write_maps
 from ..errors import InputError
 from ..figures.canvas import save
@@ -28,7 +28,8 @@ FEW = 100  # counts that a detector's sum must hold
 class FluorescenceMap(AbstractTask):
     """groups: K lines by an element's name, L lines as `La_L`. beam_keV: of the incoming beam; range_keV: what is fitted.
 
-    noise_keV: first guess of the detectors' width at no energy; step_um: between points, where the file does not say.
+    noise_keV: first guess of the detectors' width at no energy; step_um: between points; None draws no
+    scale bar, and the axes of maps.h5 count points.
     """
 
     data: Any
@@ -38,7 +39,7 @@ class FluorescenceMap(AbstractTask):
     beam_keV: float = 10.0
     range_keV: tuple[float, float] = eqx.field(converter=tuple, default=(1.5, 10.6))
     noise_keV: float = 0.1
-    step_um: float = 1.0
+    step_um: float | None = None
 
     def __call__(self, folder: Path, seed: int) -> dict[str, float | int | None]:
         scan = self.data.read()
@@ -54,7 +55,7 @@ class FluorescenceMap(AbstractTask):
         write_maps(
             folder / "maps.h5",
             maps,
-            [self.step_um] * 2,
+            [self.step_um or 1.0] * 2,
             errors={name: error[..., k] for k, name in enumerate(labels)},
             title=Path(scan.source).name,
         )
@@ -95,12 +96,18 @@ class FluorescenceMap(AbstractTask):
     def _figures(self, folder: Path, detectors, names, rate, units: str) -> None:
         parts = [{n: a * s for n, a, s in zip(d.names, d.amplitude, d.shape, strict=True)} for d in detectors]
         figure = element_spectra(
-            [d.energy_keV for d in detectors], [d.counts for d in detectors], parts, list(names), SCATTER
+            [d.energy_keV for d in detectors],
+            [d.counts for d in detectors],
+            parts,
+            list(names),
+            SCATTER,
+            SMOOTH,
         )
         save(figure, folder / "spectra.png")
         order = np.argsort(rate[..., : len(self.groups)].sum((0, 1)))[::-1][:SHOWN]
+        step = None if self.step_um is None else self.step_um * 1e-6
         shown = {detectors[0].names[k]: rate[..., k] for k in order}
-        save(map_grid(shown, self.step_um * 1e-6, units), folder / "maps.png")
+        save(map_grid(shown, step, units), folder / "maps.png")
 
 
 def _numbers(detectors, names, rate, deviance) -> dict[str, float | int | None]:

@@ -15,6 +15,7 @@ import equinox as eqx
 import numpy as np
 import scipy.ndimage
 from jaxtyping import Float
+from scipy.special import ndtr
 
 from ..fluorescence_sinograms import FluorescenceSinograms
 from ..forward.emission_lines import lines, mass_attenuation_cm2_g, production_cm2_g
@@ -50,7 +51,7 @@ def attenuation_per_m(density: Float[np.ndarray, "*grid element"], energy_keV: f
     for k, element in enumerate(ELEMENTS):
         other = companion / Material(element).molar_mass_g() * mass_attenuation_cm2_g(COMPANION, energy_keV)
         total = total + density[..., k] * (mass_attenuation_cm2_g(element, energy_keV) + other)
-    return np.asarray(total) * CM_PER_M
+    return np.asarray(total * CM_PER_M)
 
 
 def turned(planes: np.ndarray, angle: float) -> np.ndarray:
@@ -179,5 +180,5 @@ class SimulatedFluorescence(eqx.Module):
         step = (np.arange(width) - (width - 1) / 2) * self.finer
         column = np.arange(fine) - (fine - 1) / 2
         sigma = SIGMA * self.beam_m / self.step_m * self.finer
-        profile = np.exp(-0.5 * ((column - step[:, None]) / sigma) ** 2)
-        return profile / (sigma * np.sqrt(2 * np.pi)) * self.finer
+        below, above = (ndtr((column + side - step[:, None]) / sigma) for side in (-0.5, 0.5))
+        return (above - below) * self.finer
