@@ -37,7 +37,7 @@ INNER = 16
 LEAST = 1e-3  # expected counts below which the weight grows no more
 
 Vector = tuple[Array, Array]  # maps (y, x, z, unknown), shared
-Pull = list[Float[Array, "stencil y x z map"]]
+Pull = list[Array]  # (stencil, y, x, z, map) of each block
 
 
 class Step(NamedTuple):
@@ -220,7 +220,7 @@ def newton_step(
     *,
     blocks: tuple[Block, ...],
     tolerance: float = 3e-3,
-    most: int = 60,
+    most: int = 30,
 ) -> Step:
     """See the file's head. pull: w_s of each block, in the units of `lattice.to_vectors`; counts negative where not measured."""
     here, jacobian = voxels_of(model, lattice), _jacobian(model, lattice)
