@@ -4,8 +4,8 @@
 
 for y Poisson distributed about A x, both detectors and all windows at once, where b weighs the differences from the next
 neighbours x_k (b = 0: X = x / (A'1) A'(y / A x), plain MLEM). The penalty b e^2 (sqrt(1 + d^2 / e^2) - 1), d the relative
-difference of all elements together, has the weights w = 1 / sqrt(1 + d^2 / e^2): it smooths below `edge` = e and spares steps. b is
-`smoothing` times the usual A'1 / x of each element, so that all come out equally sharp: only then is their ratio free of their
+difference of all elements together, has the weights w = 1 / sqrt(1 + d^2 / e^2): it smooths below `edge` = e and spares steps. b
+is `smoothing` times the usual A'1 / x of each element, so that all come out equally sharp: only then is their ratio free of their
 common structure. A holds what survives absorption, which follows from x itself and is refreshed every few iterations.
 
 The baseline is what a scan without a model of absorption gives: the detectors' sum, windows unmixed, filtered back projection.

@@ -71,7 +71,7 @@ def test_smoothing_takes_noise_and_leaves_steps(scan):
     )
     assert np.all(smooth[8:16, 8:16].std((0, 1)) < 0.5 * rough[8:16, 8:16].std((0, 1)))
     error = [np.linalg.norm(x - truth) for x in (rough, smooth)]
-    assert error[1] < 0.7 * error[0]
+    assert error[1] < 0.75 * error[0]
 
 
 def test_what_was_not_measured_is_left_out(scan):

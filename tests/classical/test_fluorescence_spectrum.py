@@ -48,7 +48,8 @@ def test_errors_are_those_of_many_draws(float64):
     shapes, rng = templates(energy), np.random.default_rng(2)
     expected = np.array([400.0, 60, 150, 300, 500]) @ shapes
     counts = rng.poisson(expected, (300, len(energy))).astype(float)
-    found, error, _ = (np.asarray(v) for v in fit_amplitudes(jnp.asarray(counts), jnp.ones(counts.shape), jnp.asarray(shapes)))  # fmt: skip
+    given = jnp.asarray(counts), jnp.ones(counts.shape), jnp.asarray(shapes)
+    found, error, _ = (np.asarray(v) for v in fit_amplitudes(*given))
     np.testing.assert_allclose(found.std(0)[[0, 3]], np.nanmean(error, 0)[[0, 3]], rtol=0.15)
     np.testing.assert_allclose(found.mean(0)[[0, 3]], [400, 300], rtol=0.02)
 
