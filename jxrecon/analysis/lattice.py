@@ -82,7 +82,7 @@ def averaged(
 
 
 def between_radii(
-    radius: Float[np.ndarray, "*map"], inside: Bool[np.ndarray, "*map"], low: float, high: float
+    radius: Float[np.ndarray, "*map"], inside: Bool[np.ndarray, "*map"], low: float | int, high: float | int
 ) -> Bool[np.ndarray, "*map"]:
     """Voxels of the specimen in a range of the normalised radius."""
     return inside & (radius >= low) & (radius < high)

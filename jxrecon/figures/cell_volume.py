@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from .canvas import styled
-from .state_grid import scalar_maps
+from .canvas import robust_limits, styled
+from .state_grid import scalar_maps, values_of
 
 
 @styled
@@ -17,11 +17,17 @@ def cell_volume_maps(
     limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Maps (y x) of volumes in cubic angstrom; a second scale has the change against `reference` in per cent."""
+    limits = limits or robust_limits(values_of(rows), 0.0)
     figure = scalar_maps(rows, step_m, "cell volume / Å³", limits)
     bar = figure.axes[-1]
-    change = bar.secondary_yaxis(
-        "left", functions=(lambda v: 100 * (v / reference - 1), lambda p: reference * (1 + p / 100))
-    )
+
+    def per_cent(volume):
+        return 100 * (volume / reference - 1)
+
+    def volume(change):
+        return reference * (1 + change / 100)
+
+    change = bar.secondary_yaxis("left", functions=(per_cent, volume))
     change.set_ylabel("change / %")
     change.spines[:].set_visible(False)
     return figure

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .canvas import BLUE, VERMILION, new_figure, styled
 from .state_grid import state_name
@@ -31,7 +32,8 @@ def core_and_shell(
     """A row for each particle, all on one scale of counts: dots are the voxel, lines the fit."""
     figure = new_figure(4.0 * len(regions), 2.9 * len(particles) + 0.6)
     panels = figure.subplots(len(particles), len(regions), sharey=True, squeeze=False)
-    for row, (particle, voxels) in zip(panels, particles.items()):
+    for number, (particle, voxels) in enumerate(particles.items()):
+        row = panels[number]
         for axes, (name, (low, high)) in zip(row, regions.items()):
             here = (two_theta_deg >= low) & (two_theta_deg <= high)
             for place, voxel in voxels.items():
@@ -40,10 +42,9 @@ def core_and_shell(
                 axes.plot(x, voxel.counts[here], ".", color=colour, markersize=3.5, alpha=0.6)
                 axes.plot(x, voxel.fit[here], color=colour, linewidth=1.4, label=label)
             axes.set(xlim=(low, high))
-            if row is panels[0]:
-                axes.set_title(f"({name})")
-            if row is panels[-1]:
-                axes.set_xlabel("2θ / degrees")
+            axes.xaxis.set_major_locator(MaxNLocator(6, prune="both"))
+            axes.set_title(f"({name})" if number == 0 else "")
+            axes.set_xlabel("2θ / degrees" if number == len(panels) - 1 else "")
         row[0].set_ylabel(f"{state_name(particle)}\ncounts per channel")
         row[-1].legend(loc="upper right", fontsize=9)
     return figure

@@ -28,7 +28,7 @@ def reflection_maps(
         areas = rows[row][column]
         colours = reflection_colours(areas)
         axes.imshow(colours)
-        if reference in rows[row] and column != reference:
+        if reference is not None and reference in rows[row] and column != reference:
             inset = axes.inset_axes((1 - INSET, 0, INSET, INSET))
             inset.imshow(reflection_colours(areas, maxima(rows[row][reference])))
             inset.set(xticks=[], yticks=[])
@@ -36,7 +36,7 @@ def reflection_maps(
         height, width = np.shape(colours)[:2]
         return height, width
 
-    figure, _ = grid(rows, step_m, draw, extra=0.4)
+    figure, _ = grid(rows, step_m, draw)
     patches = [
         Line2D([], [], color=c, marker="s", linestyle="", label=f"({name})") for c, name in zip(PURE, COLOURS)
     ]

@@ -22,7 +22,7 @@ def grid(
     rows: Mapping[str, Mapping[str, Any]],
     step_m: float,
     draw: Callable[[Axes, str, str], tuple[int, int]],
-    extra: float = 0.9,
+    extra: float = 0.4,
 ) -> tuple[Figure, np.ndarray]:
     """A panel for each row and specimen. `draw(axes, row, specimen)` fills it and says the shape of its image."""
     columns = list(next(iter(rows.values())))
@@ -42,6 +42,11 @@ def grid(
     return figure, panels
 
 
+def values_of(rows: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
+    """Of all maps together."""
+    return np.concatenate([m.ravel() for maps in rows.values() for m in maps.values()])
+
+
 def scalar_maps(
     rows: Mapping[str, Mapping[str, np.ndarray]],
     step_m: float,
@@ -50,7 +55,7 @@ def scalar_maps(
     colours: str = "viridis",
 ) -> Figure:
     """One scale for all panels; what is not a number is grey."""
-    every = np.concatenate([m.ravel() for maps in rows.values() for m in maps.values()])
+    every = values_of(rows)
     low, high = limits or robust_limits(every, 1.0)
     drawn = []
 
@@ -61,6 +66,6 @@ def scalar_maps(
         height, width = image.shape
         return height, width
 
-    figure, panels = grid(rows, step_m, draw)
+    figure, panels = grid(rows, step_m, draw, extra=1.7)
     colour_bar(figure, drawn[0], label, ax=panels.ravel().tolist(), extend=extend(every, (low, high)))
     return figure
