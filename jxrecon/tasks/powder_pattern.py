@@ -91,7 +91,7 @@ class PowderPattern(AbstractTask):
     phases: built-in names, or `R-3m trigonal 2.87 14.2`. spectrum: `single`, `doublet` (K alpha 1 and 2), or `natural` (the four
     lines of copper with their widths). profile: `thompson_cox_hastings` or `pseudo_voigt`. widths: which of u, v, w are free.
     shifts: `zero`, `displacement`, both or none. axial: whether low reflections have a tail. divergence_deg: of the beam on a
-    flat specimen. goniometer_mm: radius, only to say the displacement in millimetres. search_deg: how far peaks may be off. pattern:
+    flat specimen. goniometer_mm: radius, to say the displacement in millimetres. search_deg: how far peaks may be off. pattern:
     number of one in a file of several.
     """
 
@@ -198,7 +198,7 @@ class PowderPattern(AbstractTask):
         return found
 
 
-def _table(head: tuple[str, ...], rows) -> str:
+def table(head: tuple[str, ...], rows) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -216,7 +216,7 @@ def pattern_table(fitted: Fitted) -> str:
         fitted.background,
     )
     rows = ([f"{x:.6f}", *(f"{v:.6g}" for v in more)] for x, *more in zip(*columns))
-    return _table(("two_theta_deg", "measured", "sigma", "calculated", "background"), rows)
+    return table(("two_theta_deg", "measured", "sigma", "calculated", "background"), rows)
 
 
 def reflection_table(fitted: Fitted) -> str:
@@ -229,4 +229,4 @@ def reflection_table(fitted: Fitted) -> str:
         for (k, name), x, *more in zip(model.owner, *(np.asarray(c) for c in columns))
     )
     head = ("phase", "hkl", "two_theta_deg", "fwhm_deg", "mixing", "area_counts_deg", "area_error_counts_deg")
-    return _table(head, rows)
+    return table(head, rows)
