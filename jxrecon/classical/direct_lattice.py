@@ -67,7 +67,7 @@ class Fitted(NamedTuple):
 
     def falls_below(self, other: "Fitted") -> bool:
         """By more than the standard error of its risk."""
-        return other.risk - self.risk > np.sqrt(2 * self.freedom)
+        return bool(other.risk - self.risk > np.sqrt(2 * self.freedom))
 
 
 @jax.jit

@@ -96,7 +96,7 @@ def test_derivative_by_every_unknown_is_that_of_finite_differences(float64, name
 
 def test_parallax_is_that_of_voxels_at_their_true_distance(float64):
     """One voxel far from the axis, at an angle at which it lies downstream by its own column."""
-    size, far = 9, 6000.0
+    size, far = 9, 60000.0
     maps = lattice(size, dtype=np.float64)
     only = jnp.full((3, size, size, 1), -1e9).at[:, 4, 0].set(1.0)
     maps = eqx.tree_at(lambda p: (p.area, p.background), maps, (only, maps.background - 1e9))
@@ -133,7 +133,7 @@ def test_bins_are_sums_and_lose_no_channel():
     np.testing.assert_allclose(binned.sum(axis=1), values.sum(axis=1), rtol=1e-4)
     here = model(SIZE, bins=ALL["bins"])
     maps = lattice(SIZE)
-    np.testing.assert_allclose(here(maps), here.bins(model(SIZE)(maps)), rtol=2e-5)
+    np.testing.assert_allclose(here(maps), here.binned(model(SIZE)(maps)), rtol=2e-5)
 
 
 def test_slices_are_independent():
