@@ -10,6 +10,17 @@ import numpy as np
 from jaxtyping import Float
 
 
+def wanted_shapes(counts: tuple[int, ...], lines: int) -> dict[str, tuple[int, ...]]:
+    """What the shapes of the other arrays follow from."""
+    views, detectors, width, _, channels = counts
+    return {
+        "angle_deg": (views,),
+        "monitor": (views, width),
+        "detector_deg": (detectors,),
+        "response": (detectors, channels, lines),
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class FluorescenceSinograms:
     """One scan.
@@ -42,14 +53,8 @@ class FluorescenceSinograms:
     source: str = ""
 
     def __post_init__(self):
-        views, detectors, width, _, channels = self.counts.shape
-        wanted = {
-            "angle_deg": (views,),
-            "monitor": (views, width),
-            "detector_deg": (detectors,),
-            "response": (detectors, channels, len(self.lines)),
-        }
-        for name, shape in wanted.items():
+        channels = self.counts.shape[-1]
+        for name, shape in wanted_shapes(self.counts.shape, len(self.lines)).items():
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"{self.source}: `{name}` has the shape {found}; `counts` wants {shape}.")

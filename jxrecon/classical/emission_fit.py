@@ -77,4 +77,6 @@ def fit_amplitudes(
     templates: Float[Array, "template channel"],
 ) -> tuple[Float[Array, "pixel template"], Float[Array, "pixel template"], Float[Array, " pixel"]]:
     """(a, their standard deviations (NaN at zero), deviance) of every spectrum; exposure: t of the head."""
-    return jax.lax.map(lambda pair: _fit_one(*pair, templates), (counts, exposure), batch_size=PIXELS)
+    return jax.lax.map(
+        lambda pair: _fit_one(pair[0], pair[1], templates), (counts, exposure), batch_size=PIXELS
+    )

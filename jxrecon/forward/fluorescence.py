@@ -39,7 +39,8 @@ def bilinear(
 ) -> Float[Array, "*at c"]:
     """Values between the points of a plane, zero beyond its rim."""
     rows, columns, _ = plane.shape
-    flat, total = plane.reshape(rows * columns, -1), 0.0
+    flat = plane.reshape(rows * columns, -1)
+    total = jnp.zeros((*a.shape, flat.shape[1]), plane.dtype)
     first = jnp.floor(a), jnp.floor(b)
     for down in (0, 1):
         for right in (0, 1):
@@ -48,7 +49,7 @@ def bilinear(
             inside = (i >= 0) & (i < rows) & (j >= 0) & (j < columns)
             at = jnp.where(inside, i * columns + j, 0).astype(jnp.int32)
             total = total + jnp.where(inside, weight, 0)[..., None] * flat[at]
-    return jnp.asarray(total)
+    return total
 
 
 def _pooled(plane: Float[Array, "y x c"], by: int) -> Float[Array, "_ _ c"]:
@@ -58,7 +59,7 @@ def _pooled(plane: Float[Array, "y x c"], by: int) -> Float[Array, "_ _ c"]:
     extra = [-n % by for n in plane.shape[:2]]
     padded = jnp.pad(plane, [*((e // 2, e - e // 2) for e in extra), (0, 0)])
     y, x, c = padded.shape
-    return padded.reshape(y // by, by, x // by, by, c).mean((1, 3))
+    return padded.reshape(y // by, by, x // by, by, c).mean(axis=(1, 3))
 
 
 def path_integrals(
@@ -71,7 +72,7 @@ def path_integrals(
     rows, columns, _ = mu.shape
     small = _pooled(mu, coarse)
     off = [-n % coarse % 2 / 2 for n in (rows, columns)]  # half a voxel, where the padding is uneven
-    n = int(np.ceil(np.hypot(*small.shape[:2]))) + 2
+    n = int(np.ceil(np.hypot(small.shape[0], small.shape[1]))) + 2
     cos, sin = jnp.cos(direction), jnp.sin(direction)
     along, across = jnp.arange(n)[:, None] - middle(n), jnp.arange(n) - middle(n)
     y, x = along * sin + across * cos, along * cos - across * sin

@@ -37,7 +37,7 @@ class FluorescenceMap(AbstractTask):
         converter=tuple, default=("Si", "Ar", "K", "Ca", "Ti", "Mn", "Fe", "Ni", "Cu", "Zn")
     )
     beam_keV: float = 10.0
-    range_keV: tuple[float, float] = eqx.field(converter=tuple, default=(1.5, 10.6))
+    range_keV: tuple[float, ...] = eqx.field(converter=tuple, default=(1.5, 10.6))
     noise_keV: float = 0.1
     step_um: float | None = None
 

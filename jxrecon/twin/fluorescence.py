@@ -60,7 +60,7 @@ def turned(planes: np.ndarray, angle: float) -> np.ndarray:
     matrix = np.array([[c, s], [-s, c]])  # (y, x) of (t, s)
     middle = (np.array(planes.shape[1:]) - 1) / 2
     offset = middle - matrix @ middle
-    return np.stack([scipy.ndimage.affine_transform(p, matrix, offset, order=1) for p in planes])
+    return np.stack([scipy.ndimage.affine_transform(p, matrix, offset, order=1) for p in planes])  # pyright: ignore[reportArgumentType]
 
 
 class SimulatedFluorescence(eqx.Module):
