@@ -1,4 +1,4 @@
-"""A simulated diffraction scan in the place of a file. It is kept for the length of the process, so that data and truth share one."""
+"""A simulated diffraction scan in the place of a file, kept for the length of the process: data and truth share one."""
 
 import functools
 
