@@ -19,7 +19,7 @@ import scipy.sparse
 from jaxtyping import Float, Int
 from scipy.interpolate import CubicSpline
 
-from .lattice_maps import lattice, line_width_deg, pseudo_voigt_width, spacing
+from .lattice_maps import REFLECTIONS, lattice, line_width_deg, pseudo_voigt_width, spacing
 from .states import State
 
 STEP = 0.01  # of dV: shift of a peak over its width
@@ -144,13 +144,24 @@ def family(
     expansion: Float[np.ndarray, " voxel"],
     strain: Float[np.ndarray, " voxel"],
 ) -> Family:
-    """Knots that cover these voxels. The largest shift is that of (104), the narrowest width that of instrument and grains."""
+    """Knots that cover these voxels."""
     low, high = float(expansion.min()), float(expansion.max())
-    ends = two_theta_deg(spacing((1, 0, 4), *lattice(np.array([low, high]))), optics.wavelength_m)
-    size_deg = np.degrees(0.9 * optics.wavelength_m / state.crystallite_m)
-    narrow = float(pseudo_voigt_width(np.array([optics.instrument_deg]), np.array([size_deg]))[0])
-    count = 1 + int(np.ceil((ends[0] - ends[1]) / (STEP * narrow)))
     smallest, largest = float(strain.min()), float(strain.max())
+    ends = lattice(np.array([low, high]))
+    narrow = np.full(2, state.microstrain_a), np.full(2, smallest)
+    moved = 0.0  # of the reflection that moves most, in its own widths
+    for hkl in REFLECTIONS.values():
+        centre = two_theta_deg(spacing(hkl, *ends), optics.wavelength_m)
+        width = line_width_deg(
+            hkl,
+            ends,
+            narrow,
+            crystallite_m=state.crystallite_m,
+            wavelength_m=optics.wavelength_m,
+            instrument_deg=optics.instrument_deg,
+        )
+        moved = max(moved, float((centre[0] - centre[1]) / width.min()))
+    count = 1 + int(np.ceil(moved / STEP))
     strains = 1 + int(np.ceil(np.log(largest / smallest) / np.log(RATIO) - MARGIN))
     return Family(
         state,
