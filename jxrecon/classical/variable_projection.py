@@ -107,12 +107,14 @@ def variable_projection(
     positive: Bool[np.ndarray, " column"],
     *,
     lower: Vector | None = None,
+    upper: Vector | None = None,
     steps: int = 100,
     tolerance: float = 1e-9,
 ) -> Projected:
     """The fit. slopes(p, c): d(A c)/dp; tolerance: relative decrease of the cost at which it ends."""
     low = np.full(len(start), -np.inf) if lower is None else lower
-    p, damping, count, converged = np.maximum(start, low), FIRST_DAMPING, 0, False
+    high = np.full(len(start), np.inf) if upper is None else upper
+    p, damping, count, converged = np.clip(start, low, high), FIRST_DAMPING, 0, False
     scaled = measured / sigma
 
     def at(point: Vector) -> Linear:
@@ -125,9 +127,9 @@ def variable_projection(
         gradient = jacobian.T @ here.residual
         # The largest yet, after Moré: what has lost its influence on the way does not run off.
         size = np.maximum(size, np.linalg.norm(jacobian, axis=0))
-        free = ~((p <= low) & (gradient <= 0))
+        free = ~(((p <= low) & (gradient <= 0)) | ((p >= high) & (gradient >= 0)))
         while damping < MOST_DAMPING:
-            trial = np.maximum(p + _step(jacobian, gradient, size, free, damping), low)
+            trial = np.clip(p + _step(jacobian, gradient, size, free, damping), low, high)
             new = at(trial)
             if np.isfinite(new.cost) and new.cost <= here.cost:
                 break
@@ -137,7 +139,8 @@ def variable_projection(
             break
         converged = here.cost - new.cost <= tolerance * here.cost
         p, here, damping = trial, new, max(damping / 5, LEAST_DAMPING)
-    return _finished(p, here, slopes(p, here.coefficients) / sigma[:, None], low, count, converged)
+    inside = (p > low) & (p < high)
+    return _finished(p, here, slopes(p, here.coefficients) / sigma[:, None], inside, count, converged)
 
 
 def _projected(jacobian: np.ndarray, here: Linear) -> np.ndarray:
@@ -154,14 +157,13 @@ def _step(jacobian, gradient, size, free, damping) -> np.ndarray:
 
 
 def _finished(
-    p, here: Linear, jacobian: np.ndarray, low: np.ndarray, count: int, converged: bool
+    p, here: Linear, jacobian: np.ndarray, inside: np.ndarray, count: int, converged: bool
 ) -> Projected:
     """Covariances of p (zero on a bound or without influence) and of the linear unknowns, each with all others free."""
     left = _projected(jacobian, here)
     norm = np.linalg.norm(left, axis=0)
-    free = (p > low) & (
-        norm > 1e-9 * np.linalg.norm(jacobian, axis=0)
-    )  # the others say nothing, or what the linear ones say
+    # The others say nothing, or no more than the linear ones.
+    free = inside & (norm > 1e-9 * np.linalg.norm(jacobian, axis=0))
     left, size = left[:, free] / norm[free], norm[free]
     inner = np.linalg.pinv(left.T @ left, rcond=1e-14, hermitian=True) / np.outer(size, size)
     covariance = np.zeros((len(p), len(p)))

@@ -68,7 +68,7 @@ def phase_within(
 
 
 def _doubled(found: Reflections, i: int) -> bool:
-    return i > 0 and found.spacing_angstrom[i] > found.spacing_angstrom[i - 1] * (1 - SAME_DISTANCE)
+    return i > 0 and bool(found.spacing_angstrom[i] > found.spacing_angstrom[i - 1] * (1 - SAME_DISTANCE))
 
 
 @dataclasses.dataclass(frozen=True)

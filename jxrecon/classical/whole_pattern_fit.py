@@ -99,8 +99,9 @@ class Columns:
     def fit(self, start: dict[str, float], measured, sigma, steps: int, tolerance: float = 1e-9) -> Projected:
         """Of one pattern; in double precision."""
         low = [0.0 if name.split(".")[-1] in POSITIVE else -np.inf for name in self.free]
+        high = np.array([1.0 if name == "mixing" else np.inf for name in self.free])
         begin = np.array([start[name] for name in self.free])
-        functions, more = (self.design, self.slopes), {"lower": np.array(low), "steps": steps}
+        functions, more = (self.design, self.slopes), {"lower": np.array(low), "upper": high, "steps": steps}
         return variable_projection(
             *functions, begin, measured, sigma, self.positive, **more, tolerance=tolerance
         )

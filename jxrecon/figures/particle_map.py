@@ -33,7 +33,7 @@ def _map(
     axes.set_facecolor(NOT_MEASURED)
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high)
     _pixels(axes, values.shape, title)
-    colour_bar(figure, image, unit, shrink=0.8, aspect=18)
+    colour_bar(figure, image, unit, shrink=0.62, aspect=16)
 
 
 def intensities_as_colours(area: np.ndarray) -> np.ndarray:
@@ -54,37 +54,20 @@ def lattice_maps(
     colours: tuple[str, ...],
 ) -> Figure:
     """a, c, V with their standard errors below, widths, a ratio of intensities, and three intensities as red, green, blue."""
-    figure = new_figure(15, 7)
+    figure = new_figure(15, 6)
     axes = figure.subplots(2, 5)
     for k, name in enumerate(("a", "c", "volume")):
         title, unit = LABELS[name]
         _map(figure, axes[0, k], np.where(good, maps[name][0], np.nan), title, unit)
-        _map(
-            figure,
-            axes[1, k],
-            np.where(good, errors[name], np.nan),
-            f"error of {title}",
-            unit,
-            "magma",
-        )
+        error = np.where(good, errors[name], np.nan)
+        _map(figure, axes[1, k], error, f"error of {title}", unit, "magma")
     width = next(name for name in maps if name.startswith("fwhm_"))
     ratio = next(name for name in maps if name.startswith("ratio_"))
     _, one, other = ratio.split("_")
-    _map(
-        figure,
-        axes[0, 3],
-        np.where(good, maps[width][0], np.nan),
-        f"width of ({width[5:]})",
-        "FWHM, degrees of 2θ",
-    )
-    _map(
-        figure,
-        axes[1, 3],
-        np.where(good, np.log10(np.maximum(maps[ratio][0], 1e-3)), np.nan),
-        f"({one}) over ({other})",
-        "log$_{10}$ of the ratio of areas",
-        "cividis",
-    )
+    wide = np.where(good, maps[width][0], np.nan)
+    _map(figure, axes[0, 3], wide, f"width of ({width[5:]})", "FWHM, degrees of 2θ")
+    ratios = np.where(good, np.log10(np.maximum(maps[ratio][0], 1e-3)), np.nan)
+    _map(figure, axes[1, 3], ratios, f"({one}) over ({other})", "log$_{10}$ of the ratio of areas", "cividis")
     _map(figure, axes[0, 4], np.log10(maps["chi2_reduced"][0]), "reduced χ²", "log$_{10}$ χ²", "magma")
     last = axes[1, 4]
     last.imshow(intensities_as_colours(area))
@@ -94,10 +77,8 @@ def lattice_maps(
         for c, name in zip(("#ff0000", "#00c000", "#0000ff"), colours)
     ]
     last.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1), handletextpad=0.1, borderpad=0)
-    figure.supxlabel(
-        "column of the scan (points; the step is not recorded). Grey: not measured, or not trusted",
-        fontsize=11,
-    )
+    below = "column of the scan (points; the step is not recorded). Grey: not measured, or not trusted"
+    figure.supxlabel(below, fontsize=11)
     figure.supylabel("row of the scan (points)", fontsize=11)
     return figure
 
