@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +27,7 @@ def problem(maps, here, brightness: float):
         softness=maps.softness * brightness,
         floor=maps.floor * brightness,
     )
-    counts = np.random.default_rng(0).poisson(np.asarray(here(bright), float))
+    counts = np.random.default_rng(0).poisson(np.asarray(eqx.filter_jit(here)(bright), float))
     return bright, jnp.asarray(counts, maps.area.dtype)
 
 
@@ -44,10 +45,12 @@ def test_step_solves_the_normal_equations(float64):
     u, shared = to_vectors(maps)
     at = jax.jit(lambda t: here(from_vectors(maps, u + t * found.step[0], shared + t * found.step[1])))
     expected, tangent = at(0.0), (at(1e-5) - at(-1e-5)) / 2e-5
-    _, back = jax.vjp(lambda v: here(from_vectors(maps, *v)), (u, shared))
+    back = jax.jit(lambda image: jax.vjp(lambda v: here(from_vectors(maps, *v)), (u, shared))[1](image))
     ((by_maps, by_shared),) = back((counts - expected - tangent) / expected)
     ((before, _),) = back((counts - expected) / expected)
-    prior = jax.grad(lambda v: sum(jnp.sum(w * d**2) / 2 for w, d in zip(pull, all_differences(v, plan))))
+    prior = jax.jit(
+        jax.grad(lambda v: sum(jnp.sum(w * d**2) / 2 for w, d in zip(pull, all_differences(v, plan))))
+    )
     scale = float(jnp.abs(before).max())
     np.testing.assert_allclose(by_maps, prior(u + found.step[0]), atol=2e-4 * scale)
     np.testing.assert_allclose(by_shared, 0, atol=2e-4 * scale)

@@ -39,6 +39,10 @@ def fields(request):
     return CASES[request.param]
 
 
+def counts_of(here, maps):
+    return eqx.filter_jit(here)(maps)
+
+
 def unknowns(maps) -> Parameters:
     probe = Probe(jnp.ones((1, 1, 2, 2), jnp.complex64))
     positions = Positions(jnp.zeros((1, 2)), jnp.zeros((1, 2)), jnp.zeros(4))
@@ -49,10 +53,10 @@ def test_counts_of_a_view_are_areas_and_backgrounds_of_its_voxels():
     maps, here = lattice(SIZE, SLICES), model(SIZE, SLICES, views=1)
     wide = dataclasses.replace(here, monitor=jnp.ones((1, SLICES, SIZE)))
     step = TWO_THETA_DEG[1] - TWO_THETA_DEG[0]
-    peaks = wide(eqx.tree_at(lambda p: p.background, maps, maps.background - 1e3))
+    peaks = counts_of(wide, eqx.tree_at(lambda p: p.background, maps, maps.background - 1e3))
     # Tails of the outer peaks end outside the channels.
     assert float(peaks.sum() * step) == pytest.approx(float(maps.areas().sum()), rel=0.05)
-    none = wide(eqx.tree_at(lambda p: p.area, maps, maps.area - 1e6))
+    none = counts_of(wide, eqx.tree_at(lambda p: p.area, maps, maps.area - 1e6))
     spectrum = jnp.exp(maps.shape @ here.basis).sum()
     assert float(none.sum()) == pytest.approx(float(maps.backgrounds().sum() * spectrum), rel=1e-3)
 
@@ -60,18 +64,19 @@ def test_counts_of_a_view_are_areas_and_backgrounds_of_its_voxels():
 def test_a_single_view_of_one_row_is_the_map_itself():
     maps, here = lattice(SIZE, SLICES, rows=1), model(SIZE, SLICES, views=1)
     patterns = voxel_patterns(maps, here.powder, here.basis)[0].swapaxes(0, 1)
-    np.testing.assert_allclose(here(maps)[0], patterns * here.monitor[0][..., None], rtol=1e-5)
+    np.testing.assert_allclose(counts_of(here, maps)[0], patterns * here.monitor[0][..., None], rtol=1e-5)
 
 
 def test_transform_and_its_transpose_agree(float64, fields):
     here = model(SIZE, SLICES, dtype=np.float64, **fields)
-    voxels = here.voxels(lattice(SIZE, SLICES, dtype=np.float64))
-    image = here.transform(voxels)
+    voxels = eqx.filter_jit(here.voxels)(lattice(SIZE, SLICES, dtype=np.float64))
+    transform = eqx.filter_jit(here.transform)
+    image = transform(voxels)
     rng = np.random.default_rng(1)
     x, y = (jnp.asarray(rng.normal(size=a.shape)) for a in (voxels, image))
-    left, right = jnp.vdot(here.transform(x), y), jnp.vdot(x, here.transposed(y, voxels))
+    left, right = jnp.vdot(transform(x), y), jnp.vdot(x, eqx.filter_jit(here.transposed)(y, voxels))
     assert float(left) == pytest.approx(float(right), rel=1e-11)
-    np.testing.assert_allclose(here.transform(2 * x - voxels), 2 * here.transform(x) - image, atol=1e-9)
+    np.testing.assert_allclose(transform(2 * x - voxels), 2 * transform(x) - image, atol=1e-9)
 
 
 NAMES = ("strain", "log_width", "area", "mixing", "background", "shape")
@@ -80,17 +85,18 @@ NAMES = ("strain", "log_width", "area", "mixing", "background", "shape")
 @pytest.mark.parametrize("name", NAMES)
 def test_derivative_by_every_unknown_is_that_of_finite_differences(float64, name):
     here, maps = model(SIZE, SLICES, dtype=np.float64, **ALL), lattice(SIZE, SLICES, dtype=np.float64)
-    counts = jnp.asarray(np.random.default_rng(2).poisson(here(maps)) * 1.0)
+    counts = jnp.asarray(np.random.default_rng(2).poisson(counts_of(here, maps)) * 1.0)
     term = PatternMisfit(here, counts)
     along = jnp.asarray(np.random.default_rng(3).normal(size=getattr(maps, name).shape))
 
+    @jax.jit
     def value(step):
         moved = eqx.tree_at(lambda p: getattr(p, name), maps, getattr(maps, name) + step * along)
         return term(unknowns(moved), {})
 
     size = 1e-6 if name == "strain" else 1e-5
     difference = (value(size) - value(-size)) / (2 * size)
-    slope = jax.grad(lambda p: term(unknowns(p), {}))(maps)
+    slope = jax.jit(jax.grad(lambda p: term(unknowns(p), {})))(maps)
     assert float(jnp.vdot(getattr(slope, name), along)) == pytest.approx(float(difference), rel=2e-6)
 
 
@@ -103,9 +109,9 @@ def test_parallax_is_that_of_voxels_at_their_true_distance(float64):
     here = model(size, views=1, dtype=np.float64, distance=far)
     # x = -4 there: zeta = -x sin(90 degrees) = 4
     here = dataclasses.replace(here, angle=jnp.asarray([np.pi / 2]), monitor=jnp.ones((1, 1, size)))
-    moved = peak_patterns(maps, here.powder, jnp.asarray(4 / far)).sum(axis=(0, 1, 2))
-    still = peak_patterns(maps, here.powder).sum(axis=(0, 1, 2))
-    found = here(maps).sum(axis=(0, 1, 2))
+    patterns = eqx.filter_jit(lambda n: peak_patterns(maps, here.powder, n).sum(axis=(0, 1, 2)))
+    moved, still = (patterns(jnp.asarray(n)) for n in (4 / far, 0.0))
+    found = counts_of(here, maps).sum(axis=(0, 1, 2))
     off, off_still = (np.abs(np.asarray(found - other)).max() for other in (moved, still))
     assert off < 0.03 * off_still
 
@@ -114,7 +120,9 @@ def test_absorption_weakens_a_ray_by_its_whole_path():
     here, maps = model(SIZE, SLICES, views=1), lattice(SIZE, SLICES)
     mu = np.full((SIZE, SIZE, SLICES), 0.03, np.float32)
     weakened = dataclasses.replace(here, absorption=jnp.asarray(mu))
-    np.testing.assert_allclose(weakened(maps), here(maps) * np.exp(-0.03 * SIZE), rtol=1e-5)
+    np.testing.assert_allclose(
+        counts_of(weakened, maps), counts_of(here, maps) * np.exp(-0.03 * SIZE), rtol=1e-5
+    )
 
 
 def test_the_beam_keeps_counts_and_has_its_width():
@@ -133,14 +141,14 @@ def test_bins_are_sums_and_lose_no_channel():
     np.testing.assert_allclose(binned.sum(axis=1), values.sum(axis=1), rtol=1e-4)
     here = model(SIZE, bins=ALL["bins"])
     maps = lattice(SIZE)
-    np.testing.assert_allclose(here(maps), here.binned(model(SIZE)(maps)), rtol=2e-5)
+    np.testing.assert_allclose(counts_of(here, maps), here.binned(counts_of(model(SIZE), maps)), rtol=2e-5)
 
 
 def test_slices_are_independent():
     maps, here = lattice(SIZE, SLICES), model(SIZE, SLICES)
-    both = here(maps)
+    both = counts_of(here, maps)
     one = jax.tree.map(lambda x: x[..., 1:] if x.ndim == 4 else x, maps)
-    alone = dataclasses.replace(here, monitor=here.monitor[:, 1:])(one)
+    alone = counts_of(dataclasses.replace(here, monitor=here.monitor[:, 1:]), one)
     np.testing.assert_allclose(both[:, 1:], alone, rtol=1e-5)
     patterns = jnp.ones((SIZE, SIZE, 2, 3)).at[:, :, 1].set(2.0)
     rays = ray_patterns(patterns, here.angle, here.shift, SIZE)
@@ -149,7 +157,7 @@ def test_slices_are_independent():
 
 def test_misfit_is_a_term_of_the_objective_and_skips_what_was_not_measured():
     here, maps = model(SIZE), lattice(SIZE)
-    counts = here(maps)
+    counts = counts_of(here, maps)
     zero = Objective({"patterns": PatternMisfit(here, counts)})(unknowns(maps), {})[1]["patterns"]
     assert float(zero) == pytest.approx(0, abs=1e-2)
     broken = counts.at[0, 0, 0].set(-1.0)

@@ -39,7 +39,7 @@ def flat(dtype=np.float32):
 
 
 def value(maps, prior=None) -> float:
-    return float((prior or LatticeSmoothness())(unknowns(maps), {}))
+    return float(eqx.filter_jit(prior or LatticeSmoothness())(unknowns(maps), {}))
 
 
 def test_gradients_of_strain_cost_nothing_and_curvature_does():
@@ -70,7 +70,7 @@ def test_gradient_is_that_of_finite_differences_at_fixed_density(float64):
     u, shared = to_vectors(maps)
     # Areas stay: the density that weighs the differences is held fixed in the gradient.
     along = jnp.asarray(np.random.default_rng(0).normal(size=u.shape)).at[..., 5:8].set(0)
-    at = lambda t: prior(unknowns(from_vectors(maps, u + t * along, shared)), {})  # noqa: E731
+    at = jax.jit(lambda t: prior(unknowns(from_vectors(maps, u + t * along, shared)), {}))
     difference = (at(1e-5) - at(-1e-5)) / 2e-5
     assert float(jax.grad(at)(0.0)) == pytest.approx(float(difference), rel=1e-6)
 
@@ -81,6 +81,7 @@ def test_the_majorant_touches_the_prior_and_lies_above_it(float64):
     rho, scale = density(maps, typical_area(maps)), jnp.asarray(prior.scales(maps))
     along = jnp.asarray(np.random.default_rng(1).normal(size=u.shape)).at[..., 5:8].set(0)
 
+    @jax.jit
     def majorant(v):
         total = 0.0
         for block in blocks(maps, prior.form_freedom, prior.amount_freedom):
@@ -89,7 +90,7 @@ def test_the_majorant_touches_the_prior_and_lies_above_it(float64):
             total = total + jnp.sum(weight * squares(v, block, confidence(rho, block)) / s**2) / 2
         return total
 
-    at = lambda t: prior(unknowns(from_vectors(maps, u + t * along, shared)), {})  # noqa: E731
+    at = jax.jit(lambda t: prior(unknowns(from_vectors(maps, u + t * along, shared)), {}))
     slope = jax.grad(lambda t: majorant(u + t * along))(0.0)
     assert float(slope) == pytest.approx(float(jax.grad(at)(0.0)), rel=1e-9)
     for step in (-0.5, -0.05, 0.05, 0.5):
