@@ -143,4 +143,5 @@ def _collected(fits: tuple[Fitted, ...], two: np.ndarray, gain: np.ndarray) -> S
         order = np.argsort(-fit.area)
         for row, values in zip(arrays, (place, errors, fit.area, fit.area_error)):
             row[k, : len(place)] = values[order]
-    return SplitReflection(*arrays, gain, two, fits)
+    place_deg, place_error_deg, area, area_error = arrays
+    return SplitReflection(place_deg, place_error_deg, area, area_error, gain, two, fits)

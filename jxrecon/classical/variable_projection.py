@@ -11,6 +11,7 @@ Golub & Pereyra, SIAM J. Numer. Anal. 10, 413 (1973), doi 10.1137/0710036; Kaufm
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -69,7 +70,8 @@ def solve_linear(
     scaled = design / np.where(kept, norm, 1)
     values = np.zeros(design.shape[1])
     while True:
-        q, r, order = scipy.linalg.qr(scaled[:, kept], mode="economic", pivoting=True)
+        factors: Any = scipy.linalg.qr(scaled[:, kept], mode="economic", pivoting=True)
+        q, r, order = factors
         sizes = np.abs(np.diag(r))
         alive = np.flatnonzero(kept)[order]
         rank = int(np.count_nonzero(sizes > 1e-10 * sizes[0]))
