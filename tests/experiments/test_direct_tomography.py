@@ -60,7 +60,7 @@ def test_answers_are_the_ratios_that_they_name(script):
         for seed in range(2)
     }
     found = direct_tomography.answers("cell", records)
-    spread = np.hypot(0.05 * 2, 0.05 * 3)
+    spread = np.hypot(0.1 * 2, 0.1 * 3) / np.sqrt(2)
     assert [a.figure for a in found] == pytest.approx([3.0, 1.5, 1.05 / spread])
     assert "fbp" in direct_tomography.table("cell", records)
 
