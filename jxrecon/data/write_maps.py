@@ -22,13 +22,14 @@ Quantity = tuple[np.ndarray, str]
 def write_maps(
     path: str | os.PathLike,
     maps: Mapping[str, Quantity],
-    voxel_um: Sequence[float],
+    voxel_um: Sequence[float] | None,
     *,
     errors: Mapping[str, np.ndarray] | None = None,
     title: str = "maps",
     note: str = "",
 ) -> None:
-    """Writes maps by their names; the first is what a viewer shows. voxel_um: of each axis, as in the maps.
+    """Writes maps by their names; the first is what a viewer shows. voxel_um: of each axis, as in the maps; None
+    where nobody knows it, then axes count points.
 
     note: kept beside them (the configuration, say). The file is whole or absent; OSError when the disk is full.
     """
@@ -36,9 +37,10 @@ def write_maps(
     if not maps:
         raise ValueError("`maps` is empty; expected at least one.")
     for name, (values, _) in maps.items():
-        if values.ndim not in (2, 3) or values.ndim != len(voxel_um):
+        axes = values.ndim if voxel_um is None else len(voxel_um)
+        if values.ndim not in (2, 3) or values.ndim != axes:
             raise ValueError(
-                f"`{name}` has {values.ndim} axes and `voxel_um` {len(voxel_um)}; expected 2 or 3 of both."
+                f"`{name}` has {values.ndim} axes and `voxel_um` {axes}; expected 2 or 3 of both."
             )
         if name in errors and errors[name].shape != values.shape:
             raise ValueError(
@@ -63,7 +65,7 @@ def _write_map(
     name: str,
     values: np.ndarray,
     units: str,
-    voxel_um: Sequence[float],
+    voxel_um: Sequence[float] | None,
     errors: np.ndarray | None,
 ) -> None:
     axes = ["z", "y", "x"][-values.ndim :]
@@ -74,10 +76,11 @@ def _write_map(
     write_dataset(group, "data", values, units=units, long_name=label, interpretation="image")
     if errors is not None:
         write_dataset(group, "data_errors", errors, units=units)
-    for axis, size, pitch in zip(axes, values.shape, voxel_um, strict=True):
-        write_dataset(
-            group, axis, (np.arange(size) - size // 2) * float(pitch), units="um", long_name=f"{axis} (um)"
-        )
+    for k, (axis, size) in enumerate(zip(axes, values.shape)):
+        place, unit, label = np.arange(size), "", "point"
+        if voxel_um is not None:
+            place, unit, label = (place - size // 2) * float(voxel_um[k]), "um", "um"
+        write_dataset(group, axis, place, units=unit, long_name=f"{axis} ({label})")
 
 
 def _write_process(entry: h5py.Group, note: str) -> None:

@@ -96,9 +96,8 @@ class ParticleMap(AbstractTask):
         found, shape, step_m, good = self.fit()
         names = found.mean.model.phases[0].names
         maps, errors = self.maps(found, shape, names)
-        step = (1.0, 1.0) if step_m is None else (step_m[0] * 1e6, step_m[1] * 1e6)
-        note = "" if step_m else "The step of the scan is not known: axes count points, not micrometres."
-        write_maps(folder / "maps.h5", maps, step, errors=errors, title="lattice of a particle", note=note)
+        step = None if step_m is None else (step_m[0] * 1e6, step_m[1] * 1e6)
+        write_maps(folder / "maps.h5", maps, step, errors=errors, title="lattice of a particle")
         write_text_atomically(folder / "reflections_of_the_mean.csv", reflection_table(found.mean))
         colour = np.stack([found.area[:, names.index(name)].reshape(shape) for name in self.colours], axis=-1)
         save(

@@ -65,3 +65,10 @@ def test_mistakes_leave_nothing_behind(tmp_path, maps, voxel, errors, message):
     with pytest.raises(ValueError, match=message):
         write_maps(tmp_path / "maps.h5", maps, voxel, errors=errors)
     assert os.listdir(tmp_path) == []
+
+
+def test_where_the_step_is_not_known_axes_count_points(tmp_path):
+    write_maps(tmp_path / "maps.h5", {"a": (np.zeros((3, 4)), "angstrom")}, None)
+    with h5py.File(tmp_path / "maps.h5") as file:
+        assert file["entry/a/x"][()].tolist() == [0, 1, 2, 3]
+        assert file["entry/a/x"].attrs["long_name"] == "x (point)" and file["entry/a/x"].attrs["units"] == ""
