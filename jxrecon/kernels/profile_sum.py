@@ -193,9 +193,13 @@ def _tangent(windows: Windows, peaks, tangents):
         t, y = right_side
         return tuple(a + b for a, b in zip(t, _pulled(windows, peaks, y))), y
 
-    # Zeros that JAX takes to depend on the tangents, as it asks of all of a right side that is transposed.
-    nothing = jnp.pad(tangents[0][..., :0], [(0, 0)] * (tangents[0].ndim - 1) + [(0, windows.channels)])
-    return jax.lax.custom_linear_solve(left_side, (tangents, nothing), solution, solution_of_transpose)[1]
+    def nothing(size):
+        """Zeros that JAX takes to depend on all tangents, as it asks of every part of a right side that is transposed."""
+        empty = (t[..., :0] for t in tangents)
+        return sum(jnp.pad(t, [(0, 0)] * (t.ndim - 1) + [(0, size)]) for t in empty)
+
+    linked = tuple(t + nothing(t.shape[-1]) for t in tangents), nothing(windows.channels)
+    return jax.lax.custom_linear_solve(left_side, linked, solution, solution_of_transpose)[1]
 
 
 def profile_sum_reference(

@@ -71,4 +71,5 @@ def test_where_the_step_is_not_known_axes_count_points(tmp_path):
     write_maps(tmp_path / "maps.h5", {"a": (np.zeros((3, 4)), "angstrom")}, None)
     with h5py.File(tmp_path / "maps.h5") as file:
         assert file["entry/a/x"][()].tolist() == [0, 1, 2, 3]
-        assert file["entry/a/x"].attrs["long_name"] == "x (point)" and file["entry/a/x"].attrs["units"] == ""
+        attributes = file["entry/a/x"].attrs
+        assert attributes["long_name"] == np.bytes_(b"x (point)") and attributes["units"] == np.bytes_(b"")

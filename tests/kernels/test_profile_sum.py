@@ -91,6 +91,21 @@ def test_gradient_against_finite_differences(float64):
         np.testing.assert_allclose(jnp.vdot(gradient[k], t), difference, rtol=1e-6)
 
 
+@pytest.mark.parametrize("free", range(4))
+def test_one_of_the_four_may_be_free(float64, free):
+    """Reverse mode where all else is constant, compiled and not."""
+    windows = windows_around(np.arange(8.0, 12.0, 0.1), np.array([9.5, 10.0]), 1.0)
+    values = [jnp.full((3, 2), v) for v in (0.01, 0.3, 0.5, 2.0)]
+
+    def loss(function, x):
+        return jnp.sum(function(*values[:free], x, *values[free + 1 :], windows=windows) ** 2)
+
+    expected = jax.grad(lambda x: loss(profile_sum_reference, x))(values[free])
+    for transform in (lambda f: f, jax.jit):
+        found = transform(jax.grad(lambda x: loss(profile_sum, x)))(values[free])
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
 def test_one_peak_has_its_area_its_width_and_its_centre(float64):
     two_theta = np.arange(-2000, 2001) * 1e-3 + 20
     windows = windows_around(two_theta, np.array([20.0]), 50.0)
