@@ -56,7 +56,10 @@ def fitted(pieces: Pieces, aligned: Aligned, free: tuple[str, ...], rounds: int 
     optimisers = {name: o for name, o in job.free().items() if name in free}
     prior, variance, found = pieces.objective.terms["total_variation"], aligned.inverse_variance, start
     for _ in range(rounds):
-        misfit = ProjectionMisfit(jnp.asarray(aligned.path, jnp.float32), jnp.asarray(variance, jnp.float32))
+        misfit = ProjectionMisfit(
+            projections=jnp.asarray(aligned.path, jnp.float32),
+            inverse_variance=jnp.asarray(variance, jnp.float32),
+        )
         objective = Objective({"projections": misfit, "total_variation": prior})
         found = last(fit(objective, start, pieces.batches, optimisers, epochs=job.epochs))
         excess = 2 * float(misfit(found, {})) / np.count_nonzero(variance)

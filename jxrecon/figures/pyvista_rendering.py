@@ -22,7 +22,7 @@ UNDER, FILLED = 1.1, 1.3  # of the surface's level: the cut body ends just under
 
 def _pyvista() -> Any:
     try:
-        import pyvista
+        import pyvista  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError("this rendering needs PyVista: pip install 'jxrecon[render]'.") from None
     return pyvista

@@ -98,7 +98,7 @@ def test_voxels_of_core_and_shell():
     }
     figure = core_and_shell({"cycled_large": voxels, "cycled_small": voxels}, X, {"003": (8.1, 9.0)})
     dots, line, *_ = figure.axes[0].lines
-    assert np.allclose(line.get_ydata() - dots.get_ydata(), 1)
+    assert np.allclose(np.asarray(line.get_ydata()) - np.asarray(dots.get_ydata()), 1)
     assert line.get_label() == "core, FWHM(003) 0.166°"
     assert figure.axes[0].get_title() == "(003)" and figure.axes[1].get_xlabel() == "2θ / degrees"
 

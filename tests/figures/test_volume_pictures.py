@@ -85,7 +85,7 @@ def test_alignment_is_drawn_beside_the_truth_without_the_gauge(tmp_path):
     order = np.argsort(angle)
     for axes, k in ((v, 0), (u, 1)):
         np.testing.assert_allclose(axes.lines[0].get_ydata(), true[order, k])
-        assert np.abs(axes.lines[1].get_ydata() - true[order, k]).max() < 0.5
+        assert np.abs(np.asarray(axes.lines[1].get_ydata()) - true[order, k]).max() < 0.5
     rms = float(np.std(noise[:, 0]))
     assert residue.get_legend().get_texts()[0].get_text() == f"v: {rms:.2g} px rms"
     assert len(alignment(true, angle).axes) == 2

@@ -133,6 +133,7 @@ def test_glass_changes_frames_and_density_only(still):
     assert different == {
         "intensity",
         "electron_density_true",
+        "electron_density_fine_true",
         "probe",
     }  # the guess has the frames' mean counts
     assert np.array_equal(data["particle_true"], still["particle_true"])
