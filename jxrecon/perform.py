@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from . import config, run_folder
 from .config import Composed
@@ -12,15 +14,31 @@ from .storage import write_json_atomically
 from .tasks.task import AbstractTask
 
 SHOWN = 6  # numbers that a person sees at the end
+GLOB = set("*?[")
+
+
+def settings(composed: Composed) -> dict[str, Any]:
+    """What of a config concerns a task."""
+    cfg = {key: composed.cfg[key] for key in ("name", "seed", "precision", "data", "task")}
+    if not isinstance(cfg["task"], Mapping):
+        raise InputError(f"`task` is {cfg['task']!r}; expected the settings of a task.")
+    return cfg
+
+
+def built(cfg: Mapping[str, Any]) -> AbstractTask:
+    """The task, with JAX set up for it; its data file is there, and not yet read."""
+    configure(cfg["precision"])
+    task = config.build({**cfg["task"], "data": cfg["data"]}, AbstractTask)
+    path = getattr(task.data, "path", "")
+    if isinstance(path, str) and path and not GLOB & set(path) and not Path(path).exists():
+        raise InputError(f"{Path(path).absolute()}: no such file or directory.")
+    return task
 
 
 def perform(composed: Composed) -> int:
     """Carry out `composed.cfg["task"]` with the config's data and seed in a run folder; returns the exit code."""
-    cfg = {key: composed.cfg[key] for key in ("name", "seed", "precision", "data", "task")}
-    if not isinstance(cfg["task"], Mapping):
-        raise InputError(f"`task` is {cfg['task']!r}; expected the settings of a task.")
-    configure(cfg["precision"])
-    task = config.build({**cfg["task"], "data": cfg["data"]}, AbstractTask)
+    cfg = settings(composed)
+    task = built(cfg)
     run_folder.refuse_if_taken(composed.run_dir)
     folder = run_folder.create(composed.run_dir, cfg["name"], config.dumps(cfg), composed.overrides)
     try:

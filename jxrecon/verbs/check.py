@@ -21,8 +21,16 @@ def main(options: argparse.Namespace) -> int:
     from ..config import compose
 
     composed = compose(options.overrides, [Path(folder) for folder in options.config_dir])
-    from ..run import planned
     from ..run_folder import refuse_if_taken
+
+    if "task" in composed.cfg:
+        from ..perform import built, settings
+
+        task = built(settings(composed))
+        refuse_if_taken(composed.run_dir)
+        print(f"config   fine: {type(task).__name__} of {getattr(task.data, 'path', 'data')}")
+        return 0
+    from ..run import planned
     from ..validate import blamed_on_input, construct
 
     plan = planned(composed.cfg)
