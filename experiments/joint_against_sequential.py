@@ -125,6 +125,7 @@ def table(folder: Path) -> str:
         verdict = (
             "better" if fair - joint > max(a, b) else "tie" if abs(fair - joint) <= max(a, b) else "worse"
         )
+        lone = " (one seed, no spread known)" if len(cells) == 1 else ""
         texts = []
         for row in ROWS:
             (rmse, around, count), *rest = (
@@ -132,7 +133,7 @@ def table(folder: Path) -> str:
             )
             others = ", ".join(f"{mean:.2f}" for mean, _, n in rest if n)
             texts.append(f"{row} {rmse:.3f} +- {around:.3f} ({others}; {count})")
-        lines.append(f"{preset:6s} {angles:<4d} {photons:<7g} | {' | '.join(texts)} | {verdict}")
+        lines.append(f"{preset:6s} {angles:<4d} {photons:<7g} | {' | '.join(texts)} | {verdict}{lone}")
     return "\n".join(lines)
 
 

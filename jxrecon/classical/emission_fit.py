@@ -39,13 +39,18 @@ def _bounded(curvature: Float[Array, "k k"], slope: Float[Array, " k"], start: F
         new = jnp.maximum(x[k] - gradient[k] / diagonal[k], 0)
         return x.at[k].set(new), gradient + curvature[:, k] * (new - x[k])
 
-    sweep = lambda _, carry: jax.lax.fori_loop(0, start.size, one, carry)  # noqa: E731
+    def sweep(_, carry):
+        return jax.lax.fori_loop(0, start.size, one, carry)
+
     return jax.lax.fori_loop(0, SWEEPS, sweep, (start, slope))[0]
 
 
 def _fit_one(counts, exposure, templates):
     least = LEAST * jnp.mean(counts) + 1e-12
-    expected = lambda a: jnp.maximum(exposure * (a @ templates), least)  # noqa: E731
+
+    def expected(a):
+        return jnp.maximum(exposure * (a @ templates), least)
+
     whole = jnp.maximum(templates @ exposure, 1e-30)
 
     def em(_, a):

@@ -49,7 +49,10 @@ def _pulled(x: Amount, usual: Float[Array, " element"], edge) -> tuple[Array, Ar
 def _rounds(model: Fluorescence, counts, amount, smoothing, edge, iterations: int):
     """Some iterations, in which what survives is held."""
     survivals = model.survivals(amount)
-    project = lambda x: model.linear(x, survivals)  # noqa: E731
+
+    def project(x):
+        return model.linear(x, survivals)
+
     measured = counts >= 0
     y = jnp.where(measured, counts, 0)
     (whole,) = jax.vjp(project, amount)[1](measured.astype(y.dtype))

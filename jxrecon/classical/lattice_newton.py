@@ -167,13 +167,20 @@ def _shared_fisher(model, jacobian: Jacobian, weight) -> Float[Array, "shared sh
 
 
 def _preconditioner(information, blocks, pull: Pull, shared_inverse) -> Callable:
-    squared = lambda v: all_differences(v, blocks, squared_coefficients)  # noqa: E731
+    def squared(v):
+        return all_differences(v, blocks, squared_coefficients)
+
     diagonal = jax.vjp(squared, information[..., 0])[1](pull)[0] + RIDGE
     lower = jnp.linalg.cholesky(information + diagonal[..., None] * jnp.eye(diagonal.shape[-1]))
     inverse = jnp.linalg.inv(lower)
     square = jnp.einsum("...qp,...qr->...pr", inverse, inverse)
-    jacobi = lambda r: jnp.einsum("...pq,...q->...p", square, r)  # noqa: E731
-    apply = lambda u: jnp.einsum("...pq,...q->...p", information, u) + _prior(u, blocks, pull)  # noqa: E731
+
+    def jacobi(r):
+        return jnp.einsum("...pq,...q->...p", square, r)
+
+    def apply(u):
+        return jnp.einsum("...pq,...q->...p", information, u) + _prior(u, blocks, pull)
+
     return lambda v: (_inner(apply, jacobi, v[0]), shared_inverse @ v[1])
 
 

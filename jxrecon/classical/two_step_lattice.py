@@ -115,7 +115,10 @@ def first_lattice(
         counts, volume, two_theta_deg, powder.reference_deg, fwhm_deg, model.basis.shape[0]
     )
     softness, floor = (SOFTNESS * max(float(np.percentile(m, 98)), 1e-6) for m in (area, level))
-    first = lambda maps: jnp.asarray(np.moveaxis(maps, -1, 0), jnp.float32)  # noqa: E731
+
+    def first(maps):
+        return jnp.asarray(np.moveaxis(maps, -1, 0), jnp.float32)
+
     return Lattice(
         strain=first(strain),
         log_width=jnp.log(first(width) / fwhm_deg),

@@ -5,6 +5,7 @@ and profiles. maps.h5 holds all maps.
 """
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Maps = dict[str, np.ndarray]
 
 def model_of(scan: FluorescenceSinograms, coarse: int = 1) -> Fluorescence:
     """The forward model of a scan."""
-    f32 = lambda values: jnp.asarray(values, jnp.float32)  # noqa: E731
+    f32 = partial(jnp.asarray, dtype=jnp.float32)
     views, _, width, _, _ = scan.counts.shape
     energies = [scan.energy_keV, *(energy for _, energy in scan.lines)]
     mu = absorption(scan.elements, energies, scan.step_m, scan.companion)

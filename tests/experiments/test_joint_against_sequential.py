@@ -42,7 +42,11 @@ def record(paper, fair, joint, oracle):
 
 @pytest.mark.parametrize(
     "fair, joint, verdict",
-    [([0.3, 0.4], [0.1, 0.2], "better"), ([0.2, 0.3], [0.19, 0.29], "tie"), ([0.1], [0.2], "worse")],
+    [
+        ([0.3, 0.4], [0.1, 0.2], "better"),
+        ([0.2, 0.3], [0.19, 0.29], "tie"),
+        ([0.1], [0.2], "worse (one seed, no spread known)"),
+    ],
 )
 def test_the_verdict_needs_more_than_the_spread(script, tmp_path, fair, joint, verdict):
     for seed, pair in enumerate(zip(fair, joint)):
