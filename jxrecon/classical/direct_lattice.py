@@ -43,7 +43,7 @@ from ..priors.lattice_smoothness import (
     squares,
     typical_area,
 )
-from .lattice_newton import newton_step, transformed, voxels_of
+from .lattice_newton import expected_counts, newton_step, voxels_of
 
 START = LatticeSmoothness(strain=1.0, log_width=0.06)
 MATTER = 0.3  # of the usual density: where scales are learnt
@@ -130,7 +130,7 @@ class _Path:
         self.typical = typical_area(lattice)
 
     def loss(self, lattice: Lattice) -> float:
-        expected = transformed(self.model, voxels_of(self.model, lattice))
+        expected = expected_counts(self.model, voxels_of(self.model, lattice))
         return float(_deviance(expected, self.counts))
 
     def step(self, lattice: Lattice, scales, weights) -> Fitted:

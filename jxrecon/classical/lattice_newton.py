@@ -135,6 +135,14 @@ def transformed(
 
 
 @jax.jit
+def expected_counts(
+    model: DiffractionTomography, voxels: Float[Array, "part y x z bin"]
+) -> Float[Array, "view v u bin"]:
+    """With what lies around the specimen."""
+    return model.transform(voxels) + model.surroundings()
+
+
+@jax.jit
 def transposed(
     model: DiffractionTomography,
     image: Float[Array, "view v u bin"],
@@ -231,7 +239,7 @@ def newton_step(
 ) -> Step:
     """See the file's head. pull: w_s of each block, in the units of `lattice.to_vectors`; counts negative where not measured."""
     here, jacobian = voxels_of(model, lattice), _jacobian(model, lattice)
-    expected = jnp.maximum(transformed(model, here), LEAST)
+    expected = jnp.maximum(expected_counts(model, here), LEAST)
     weight = jnp.where(counts >= 0, 1 / expected, 0)
     known, white, noise = _sides(to_vectors(lattice)[0], weight, pull, key, blocks=blocks)
     images = [transposed(model, image, here) for image in (weight * (counts - expected), white)]

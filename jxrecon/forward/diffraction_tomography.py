@@ -1,15 +1,17 @@
 """Scanning powder diffraction of a specimen that is turned: maps of the lattice -> patterns of voxels -> patterns of rays.
 
-    y(t, v, u, x) = i0(t, v, u) exp(-T_t mu(u, v)) sum_u' h(u - u') A_t[ I + zeta_t / L  dI/d(nearer) ](u', v, x)
+    y(t, v, u, x) = i0(t, v, u) { exp(-T_t mu(u, v)) sum_u' h(u - u') A_t[ I + zeta_t / L  dI/d(nearer) ](u', v, x) + b }
 
 I(r, x) is the pattern of voxel r in counts per channel, A_t the ray transform of `kernels.ray_transform` at the angle t, with
 the channels of all slices in the place of z, h the profile of the beam along u in steps of the scan, i0 the monitor, mu the
 absorption per voxel: the way in and, for small 2 theta, the way out add up to the whole ray, so one factor for each ray is
-left.
+left. Where the way in alone is asked for, it is a factor of each voxel in each view. b is what air and glass scatter.
 
 Parallax: what lies downstream of the axis by zeta = -x sin t + y cos t is nearer to a detector at the distance L, which moves
 its peaks (`forward.powder.parallax_deg`). To first order that is a second pattern, dI/d(nearer), and as zeta is linear in x
 and y it takes two more transforms, of x dI and y dI, and not a volume for each angle.
+
+Intensities that depend on the angle (`angular_factors`) are further patterns, each with a transform of its own.
 
 With one angle, and maps of one row (y = 1), the same model is a scan of a thin specimen: u = x, v = z.
 
@@ -24,6 +26,8 @@ from jaxtyping import Array, Float
 
 from ..kernels.ray_transform import middle, project
 from ..lattice import Lattice
+from .angular_factors import AngularFactors
+from .fluorescence import path_integrals
 from .powder import Powder, parallax_deg
 
 # Of the detector's distance: peaks move by a few hundredths of a degree, a part of their width, between two patterns whose
@@ -68,12 +72,16 @@ def bins_around(
 
 
 def peak_patterns(
-    lattice: Lattice, powder: Powder, nearer: Float[Array, ""] | None = None
+    lattice: Lattice,
+    powder: Powder,
+    nearer: Float[Array, ""] | None = None,
+    factor: Float[Array, " peak"] | None = None,
 ) -> Float[Array, "y x z channel"]:
-    """Counts per channel of the peaks alone; `nearer` to the detector by this part of its distance."""
+    """Counts per channel of the peaks alone; `nearer` to the detector by this part of its distance, areas times `factor`."""
     last = [jnp.moveaxis(maps, 0, -1) for maps in (lattice.strain, lattice.fwhm_deg(), lattice.areas())]
     strain, width, area = last
     mixing = jnp.broadcast_to(lattice.eta(), area.shape)
+    area = area if factor is None else area * factor
     shift = 0.0 if nearer is None else parallax_deg(powder.reference_deg, nearer)
     return powder(strain, width, mixing, area, shift)
 
@@ -133,7 +141,8 @@ class DiffractionTomography(eqx.Module):
 
     angle: radians; shift: steps that the axis of rotation lies to larger u. beam: weights along u, None for a beam of one step.
     basis: functions of 2 theta for the logarithm of the background's spectra (without the constant, which is in the maps).
-    absorption: mu per voxel. distance: of the detector in voxels, None for no parallax.
+    absorption: mu per voxel, of the whole ray, or of the way in (`incident_only`). distance: of the detector in voxels, None for
+    no parallax. around: b of the file's head. factors: of the reflections in each view.
     """
 
     powder: Powder
@@ -145,6 +154,9 @@ class DiffractionTomography(eqx.Module):
     absorption: Float[Array, "y x z"] | None = None
     distance: Float[Array, ""] | None = None
     bins: Bins | None = None
+    around: Float[Array, "#view #v #u channel"] | None = None
+    factors: AngularFactors | None = None
+    incident_only: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if self.beam is not None and self.beam.size % 2 == 0:
@@ -155,12 +167,20 @@ class DiffractionTomography(eqx.Module):
         return values if self.bins is None else self.bins(values)
 
     def voxels(self, lattice: Lattice) -> Float[Array, "part y x z bin"]:
-        """Patterns of voxels and, where there is parallax, what they change by when nearer to the detector by one voxel."""
+        """Patterns of voxels; where there is parallax, what they change by when nearer to the detector by one voxel; where
+        reflections have factors, the patterns of these.
+        """
         parts = [voxel_patterns(lattice, self.powder, self.basis)]
         if self.distance is not None:
             step = jnp.asarray(NEARER, lattice.area.dtype)
             ahead, behind = (peak_patterns(lattice, self.powder, sign * step) for sign in (1, -1))
             parts.append((ahead - behind) / (2 * step * self.distance))
+        if self.factors is not None:
+            strengths = self.factors.strength().T
+            scaled = jnp.stack(
+                [peak_patterns(lattice, self.powder, None, strength) for strength in strengths]
+            )
+            parts.extend(self.factors.weighted(scaled))
         return self.binned(jnp.stack(parts))
 
     def transform(self, voxels: Float[Array, "part y x z bin"]) -> Float[Array, "view v u bin"]:
@@ -170,13 +190,23 @@ class DiffractionTomography(eqx.Module):
             sin, cos = (f(self.angle)[:, None, None, None] for f in (jnp.sin, jnp.cos))
             image = image + sin * self._rays(_downstream(voxels[1], False))
             image = image + cos * self._rays(_downstream(voxels[1], True))
+        if self.factors is not None:
+            first = 1 if self.distance is None else 2
+            for function, part in zip(self.factors.function.T, voxels[first:], strict=True):
+                image = image + function[:, None, None, None] * self._rays(part)
         if self.beam is not None:
             image = blurred(image, self.beam)
         factor = self.monitor
-        if self.absorption is not None:
+        if self.absorption is not None and not self.incident_only:
             depth = ray_patterns(self.absorption[..., None], self.angle, self.shift, image.shape[2])
             factor = factor * jnp.exp(-depth[..., 0])
         return image * factor[..., None]
+
+    def surroundings(self) -> Float[Array, "view v u bin"] | Float[Array, ""]:
+        """Expected counts without the specimen."""
+        if self.around is None:
+            return jnp.zeros((), self.monitor.dtype)
+        return self.monitor[..., None] * self.binned(self.around)
 
     def transposed(
         self, image: Float[Array, "view v u bin"], like: Float[Array, "part y x z bin"]
@@ -186,7 +216,16 @@ class DiffractionTomography(eqx.Module):
         return jax.vjp(self.transform, jnp.zeros_like(like))[1](image)[0]
 
     def __call__(self, lattice: Lattice) -> Float[Array, "view v u bin"]:
-        return self.transform(self.voxels(lattice))
+        return self.transform(self.voxels(lattice)) + self.surroundings()
 
     def _rays(self, patterns):
-        return ray_patterns(patterns, self.angle, self.shift, self.monitor.shape[2])
+        width = self.monitor.shape[2]
+        if self.absorption is None or not self.incident_only:
+            return ray_patterns(patterns, self.angle, self.shift, width)
+
+        def view(at):
+            angle, shift = at
+            lit = jnp.exp(-path_integrals(self.absorption, angle - jnp.pi / 2))
+            return ray_patterns(patterns * lit[..., None], angle[None], shift[None], width)[0]
+
+        return jax.lax.map(view, (self.angle, self.shift))
