@@ -154,11 +154,11 @@ def resolution(job: Reconstruction, stop: StopRequest) -> RingCorrelation | None
 
 def fit_half(pieces: Pieces, stop: StopRequest) -> Parameters | None:
     """Unknowns after all epochs, or None when stopped."""
-    parameters = pieces.parameters
+    parameters, step = pieces.parameters, 0
     with Progress(pieces.job.epochs, name="half of the scan") as progress:
         for state in pieces.fit():
-            parameters = state.parameters
-            progress.update(state.epoch, 0, float(np.mean(state.values["total"])))
+            parameters, step = state.parameters, step + len(state.values["total"])
+            progress.update(state.epoch, step, float(np.mean(state.values["total"])))
             if stop:
                 return None
     return parameters
