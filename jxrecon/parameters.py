@@ -93,12 +93,35 @@ class Alignment(eqx.Module):
     tilt: Float[Array, "view 2"] | None = None
 
 
+def _optional(value: object) -> Array | None:
+    """Of JAX's default precision; None stays."""
+    return None if value is None else jnp.asarray(value, jnp.result_type(float))
+
+
+class Morphology(eqx.Module):
+    """Numbers of a porous solid that several priors share and may learn; None where each prior has a constant of its own.
+
+    solid_level: e/A^3 of a voxel that is all solid. log_noise: logarithm of the spread of densities about their levels, e/A^3.
+    shares: logits of the parts of the voxels that are pore, solid, and in between. reference: e/A^3 of the pristine solid.
+    lithium, lost_oxygen: y, and x, of a formula unit Li_y M O_(2-x). porosity: logit of the pores' part of every voxel.
+    """
+
+    solid_level: Float[Array, ""] | None = eqx.field(converter=_optional, default=None)
+    log_noise: Float[Array, ""] | None = eqx.field(converter=_optional, default=None)
+    shares: Float[Array, " 3"] | None = eqx.field(converter=_optional, default=None)
+    reference: Float[Array, ""] | None = eqx.field(converter=_optional, default=None)
+    lithium: Float[Array, ""] | None = eqx.field(converter=_optional, default=None)
+    lost_oxygen: Float[Array, ""] | None = eqx.field(converter=_optional, default=None)
+    porosity: Float[Array, "y x z"] | None = eqx.field(converter=_optional, default=None)
+
+
 class Parameters(eqx.Module):
     """All unknowns. What a reconstruction does not use is None.
 
     object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set; volume: the specimen in three
     dimensions instead, and alignment: how it was turned and where it lay. flux: intensity of each shot, 1 on average. background:
     counts of the detector at the mean flux, as a square root, which keeps them non-negative. lattice: what diffraction finds.
+    morphology: what priors of a porous solid share.
     """
 
     object: Complex[Array, "specimen y x"] | None
@@ -109,6 +132,7 @@ class Parameters(eqx.Module):
     volume: Volume | None = None
     alignment: Alignment | None = None
     lattice: Lattice | None = None
+    morphology: Morphology | None = None
 
     def physical(self) -> "Parameters":
         """The same with a volume of densities as they are, worked out once for all that read it."""
@@ -138,7 +162,8 @@ def natural_units(parameters: Parameters) -> Parameters:
 
     Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
     0.6 degrees), flux 1, background the mean amplitude of the probe; density 1 e/A^3, absorption 0.05 of it, shifts of views 1
-    pixel, rotation and tilt 0.01; strain 1e-3, logarithms of widths 0.1, areas and backgrounds ten of their softnesses.
+    pixel, rotation and tilt 0.01; strain 1e-3, logarithms of widths 0.1, areas and backgrounds ten of their softnesses; densities of
+    solids 0.1 e/A^3, the logarithm of their spread 0.3, lithium 0.3 and lost oxygen 0.1 of a formula unit.
     """
     peak = jnp.max(jnp.abs(parameters.probe.modes))
     units = {
@@ -150,6 +175,11 @@ def natural_units(parameters: Parameters) -> Parameters:
         "alignment.tilt": 0.01,
         "lattice.strain": STRAIN,
         "lattice.log_width": 0.1,
+        "morphology.solid_level": 0.1,
+        "morphology.reference": 0.1,
+        "morphology.log_noise": 0.3,
+        "morphology.lithium": 0.3,
+        "morphology.lost_oxygen": 0.1,
         "background": jnp.sqrt(jnp.mean(jnp.abs(parameters.probe.modes) ** 2)),
     }
     if parameters.lattice is not None:

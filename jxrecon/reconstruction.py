@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .batches import Batches
@@ -23,7 +25,7 @@ from .measurement import Measurement
 from .objective import DataTerm, Objective
 from .optimise import FitState, fit, group
 from .optimisers import AbstractOptimiser, flattened
-from .parameters import Parameters
+from .parameters import Morphology, Parameters
 from .projections import AbstractProjection
 
 MOST_EPOCHS = 10_000_000  # steps are counted in 32 bits on the device
@@ -34,7 +36,7 @@ class Reconstruction(eqx.Module):
 
     data: one reader, or one for each measurement by its name. optimisers: by the beginning of a parameter's dotted name,
     nested or not; None freezes. batch_size: frames per step, None for a choice that suits the scan; views_per_step: views of a
-    step, of which each has its own `batch_size` frames. halves: reconstruct two halves of the scan (or of the angles) afterwards,
+    step, of which each has its own `batch_size` frames. morphology: first values of what priors of a solid share. halves: reconstruct two halves of the scan (or of the angles) afterwards,
     for the resolution.
     """
 
@@ -54,6 +56,7 @@ class Reconstruction(eqx.Module):
     devices: int = 1
     resident_gib: float = 4.0
     save_every_s: float = 60.0
+    morphology: Morphology | None = None
     halves: bool = True
 
     def __check_init__(self):
@@ -150,7 +153,11 @@ def first_guess(
     name, (geometry, measurement) = next(iter(measurements.items()))
     models = [t.model for t in objective.terms.values() if isinstance(t, DataTerm) and t.measurement == name]
     wanted = getattr(models[0], "geometry", None) if models else None
-    return job.initial(wanted or geometry, measurement, seed=job.seed)
+    found = job.initial(wanted or geometry, measurement, seed=job.seed)
+    if job.morphology is None:
+        return found
+    shared = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), job.morphology)
+    return dataclasses.replace(found, morphology=shared)
 
 
 def suitable_batch(measurements: Mapping[str, tuple[Geometry, Measurement]]) -> int:
