@@ -168,7 +168,10 @@ class PowderPattern(AbstractTask):
         return tuple(found)
 
     def __call__(self, folder: Path, seed: int) -> dict[str, float | int | None]:
-        fitted = self.fit(self.data.read())
+        return self.written(self.fit(self.data.read()), folder)
+
+    def written(self, fitted: Fitted, folder: Path) -> dict[str, float | int | None]:
+        """Tables and figures in the folder; the numbers."""
         write_text_atomically(folder / "pattern.csv", pattern_table(fitted))
         write_text_atomically(folder / "reflections.csv", reflection_table(fitted))
         save(whole_pattern_fit(fitted), folder / "figures/pattern.png")
