@@ -81,9 +81,9 @@ class Volume(eqx.Module):
 class Alignment(eqx.Module):
     """Where the specimen was in each view (rotation angle); all angles in radians.
 
-    angle: nominal rotation; rotation: correction to it; shift: how far the projection lies from where the nominal axis puts it,
-    (v, u) pixels; tilt: (roll, pitch) of the rotation axis in the plane of the detector and towards the beam, None for an upright
-    axis. view: the view that each frame belongs to.
+    angle: nominal rotation; rotation: correction to it; shift: how far the projection lies from where the nominal axis puts
+    it, (v, u) pixels; tilt: (roll, pitch) of the rotation axis in the plane of the detector and towards the beam, None for an
+    upright axis. view: the view that each frame belongs to.
     """
 
     angle: Float[Array, " view"]
@@ -118,10 +118,10 @@ class Morphology(eqx.Module):
 class Parameters(eqx.Module):
     """All unknowns. What a reconstruction does not use is None.
 
-    object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set; volume: the specimen in three
-    dimensions instead, and alignment: how it was turned and where it lay. flux: intensity of each shot, 1 on average. background:
-    counts of the detector at the mean flux, as a square root, which keeps them non-negative. lattice: what diffraction finds.
-    morphology: what priors of a porous solid share.
+    object: complex transmission, one layer (`specimen`) for each distinct specimen of the data set; volume: the specimen in
+    three dimensions instead, and alignment: how it was turned and where it lay. flux: intensity of each shot, 1 on average.
+    background: counts of the detector at the mean flux, as a square root, which keeps them non-negative. lattice: what
+    diffraction finds. morphology: what priors of a porous solid share.
     """
 
     object: Complex[Array, "specimen y x"] | None
@@ -160,10 +160,11 @@ class Parameters(eqx.Module):
 def natural_units(parameters: Parameters) -> Parameters:
     """One number per leaf: the size of a change that matters, in which learning rates are given.
 
-    Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 % or
-    0.6 degrees), flux 1, background the mean amplitude of the probe; density 1 e/A^3, absorption 0.05 of it, shifts of views 1
-    pixel, rotation and tilt 0.01; strain 1e-3, logarithms of widths 0.1, areas and backgrounds ten of their softnesses; densities of
-    solids 0.1 e/A^3, the logarithm of their spread 0.3, lithium 0.3 and lost oxygen 0.1 of a formula unit.
+    Object 1 (a transmission), probe and its variations the largest modulus of the probe, positions 1 pixel, affine 0.01 (1 %
+    or 0.6 degrees), flux 1, background the mean amplitude of the probe; density 1 e/A^3, absorption 0.05 of it, shifts of
+    views 1 pixel, rotation and tilt 0.01; strain 1e-3, logarithms of widths 0.1, areas and backgrounds ten of their
+    softnesses; densities of solids 0.1 e/A^3, the logarithm of their spread 0.3, lithium 0.3 and lost oxygen 0.1 of a formula
+    unit.
     """
     peak = jnp.max(jnp.abs(parameters.probe.modes))
     units = {

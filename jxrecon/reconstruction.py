@@ -35,9 +35,9 @@ class Reconstruction(eqx.Module):
     """Everything that a run is made of: the root of the config.
 
     data: one reader, or one for each measurement by its name. optimisers: by the beginning of a parameter's dotted name,
-    nested or not; None freezes. batch_size: frames per step, None for a choice that suits the scan; views_per_step: views of a
-    step, of which each has its own `batch_size` frames. morphology: first values of what priors of a solid share. halves: reconstruct two halves of the scan (or of the angles) afterwards,
-    for the resolution.
+    nested or not; None freezes. batch_size: frames per step, None for a choice that suits the scan; views_per_step: views of
+    a step, of which each has its own `batch_size` frames. morphology: first values of what priors of a solid share. halves:
+    reconstruct two halves of the scan (or of the angles) afterwards, for the resolution.
     """
 
     data: AbstractReader | dict[str, AbstractReader]

@@ -2,9 +2,9 @@
 
     dTV(u) = sum_r sqrt(|P grad u|^2 + eps^2) - eps,     P = 1 - xi xi^T,     xi = grad g / sqrt(|grad g|^2 + edge^2)
 
-g, the guide, is a constant. Where it is flat (|grad g| well below `edge`) this is total variation; where it has an edge, steps of u
-across it are free and steps along it are not. Forward differences; value and derivative by `gradient_penalty.sweep`, with the flux
-P P grad u / sqrt(|P grad u|^2 + eps^2).
+g, the guide, is a constant. Where it is flat (|grad g| well below `edge`) this is total variation; where it has an edge,
+steps of u across it are free and steps along it are not. Forward differences; value and derivative by
+`gradient_penalty.sweep`, with the flux P P grad u / sqrt(|P grad u|^2 + eps^2).
 
 Ehrhardt & Betcke, SIAM J. Imaging Sci. 9, 1084 (2016), doi:10.1137/15M1047325.
 """

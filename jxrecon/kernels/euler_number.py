@@ -2,8 +2,8 @@
 
     chi(p) = sum_r p - sum_edges prod p + sum_squares prod p - sum_cubes prod p
 
-over pairs, squares of four and cubes of eight neighbours. For occupancies of 0 and 1 it is vertices - edges + faces - cubes of the
-cubical complex: bodies - tunnels + cavities, where voxels touch through faces. It factorises axis by axis,
+over pairs, squares of four and cubes of eight neighbours. For occupancies of 0 and 1 it is vertices - edges + faces - cubes
+of the cubical complex: bodies - tunnels + cavities, where voxels touch through faces. It factorises axis by axis,
 
     chi(p) = sum_k chi_2(p_k) - chi_2(p_k p_(k+1)),     chi_2 of a plane by the same rule from chi_1 of lines,
 
@@ -21,9 +21,11 @@ Volume = Float[Array, "y x z"]
 
 def euler_number_reference(p: Volume) -> Float[Array, ""]:
     """chi(p) of the file's head."""
-    pair = lambda v, axis: (
-        v[(slice(None),) * axis + (slice(1, None),)] * v[(slice(None),) * axis + (slice(-1),)]
-    )  # noqa: E731
+
+    def pair(v, axis):
+        n = v.shape[axis]
+        return jax.lax.slice_in_dim(v, 1, n, axis=axis) * jax.lax.slice_in_dim(v, 0, n - 1, axis=axis)
+
     total = jnp.zeros((), p.dtype)
     for axes in [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]:
         product = p

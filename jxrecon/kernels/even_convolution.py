@@ -2,10 +2,11 @@
 
     (h * u)(r) = sum_d h(|d_y|, |d_x|, |d_z|) u(r + d)
 
-The kernel is given by its octant of displacements >= 0. It is its own transpose, so that the derivative is the same convolution once
-more: automatic differentiation of a real Fourier transform would take a complex one. Small kernels are summed directly, plane by plane,
-along y, then x, then z, which takes half of the time of two transforms up to two voxels' reach and keeps digits that float32
-transforms lose; larger ones go through Fourier space, with a spectrum made from the octant.
+The kernel is given by its octant of displacements >= 0. It is its own transpose, so that the derivative is the same
+convolution once more: automatic differentiation of a real Fourier transform would take a complex one. Small kernels are
+summed directly, plane by plane, along y, then x, then z, which takes half of the time of two transforms up to two voxels'
+reach and keeps digits that float32 transforms lose; larger ones go through Fourier space, with a spectrum made from the
+octant.
 """
 
 from collections.abc import Callable

@@ -5,9 +5,10 @@
     E(u)  = sum_r e |grad u|^2 + u^2 (1 - u)^2 / e
 
 with forward differences, which are zero across the last face of an axis. With the flux q = grad u / sqrt(|grad u|^2 + eps^2),
-grad u / max(|grad u|, d) or 2 grad u, the derivative is the negative divergence of q by backward differences. Both come out of one
-sweep over the planes of the first axis: a plane's fluxes stay in the cache, and that across its face is handed on to the next plane.
-256^3 voxels take a tenth of a second on two cores; automatic differentiation takes three times as long, and several volumes of memory.
+grad u / max(|grad u|, d) or 2 grad u, the derivative is the negative divergence of q by backward differences. Both come out
+of one sweep over the planes of the first axis: a plane's fluxes stay in the cache, and that across its face is handed on to
+the next plane. 256^3 voxels take a tenth of a second on two cores; automatic differentiation takes three times as long, and
+several volumes of memory.
 
 The references, sums of whole arrays that are differentiated automatically, serve where no derivative is wanted.
 """
@@ -173,5 +174,5 @@ def squared_gradient(u: Volume) -> Float[Array, ""]:
 
 
 def phase_field(u: Volume, width: float | Float[Array, ""]) -> Float[Array, ""]:
-    """E(u) of the file's head, which is differentiated with respect to u alone: e = width, in voxels, is a constant above zero."""
+    """E(u) of the file's head, which is differentiated with respect to u alone: e = width, in voxels, is a constant."""
     return _phase_field(u, jnp.asarray(width, u.dtype))

@@ -3,12 +3,12 @@
     eroded   e = 1 / (1 + exp(-t)),    t = b (mean of p over the ball - 1 + tau),    tau = 0.42 / max(r, 1)
     opened   o = 1 - exp(-(B_r * l)),    l = -log(1 - e) = log(1 + exp(t)), at most LARGEST
 
-The erosion asks that all but a part tau of the ball lies inside, which forgives the partly filled voxels at its border; the dilation
-B_r * is a sum over the ball, so that o = 1 - prod (1 - e): the noisy or, exact for sets of 0 and 1. B_r is 1 inside the ball and
-falls to 0 within a voxel about r + 1/2. Openings by balls are nested, so that sums over radii are
+The erosion asks that all but a part tau of the ball lies inside, which forgives the partly filled voxels at its border; the
+dilation B_r * is a sum over the ball, so that o = 1 - prod (1 - e): the noisy or, exact for sets of 0 and 1. B_r is 1 inside
+the ball and falls to 0 within a voxel about r + 1/2. Openings by balls are nested, so that sums over radii are
 
     V(r) = mean of o_r                            the granulometry of p
-    T = 2 sum_k (r_k - r_(k-1)) o_(r_k)           its local thickness: the diameter of the largest ball inside that reaches a voxel
+    T = 2 sum_k (r_k - r_(k-1)) o_(r_k)           local thickness: the diameter of the largest ball inside that reaches a voxel
 
 The derivative takes the same convolutions again and keeps two volumes for each radius. Periodic grid.
 

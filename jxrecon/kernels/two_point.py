@@ -2,9 +2,9 @@
 
     S(r) = mean over displacements d with |d| within 1/2 of r, and over x, of u(x) u(x + d)
 
-periodic, for whole r from 0 on. With the power |F|^2 = re^2 + im^2 (whose derivative at 0 is that of abs()^2, but finite) S is linear
-in |F|^2, so that dS/du is F times a spectrum: value and derivative take one real transform each. All else happens on the octant of
-displacements that are wanted (`numerics.even_spectrum`).
+periodic, for whole r from 0 on. With the power |F|^2 = re^2 + im^2 (whose derivative at 0 is that of abs()^2, but finite) S
+is linear in |F|^2, so that dS/du is F times a spectrum: value and derivative take one real transform each. All else happens
+on the octant of displacements that are wanted (`numerics.even_spectrum`).
 
 Torquato, Random Heterogeneous Materials (2002), section 2.2, doi:10.1007/978-1-4757-6355-3.
 """
