@@ -84,12 +84,18 @@ def true_displacement(truth: Mapping[str, np.ndarray], parameters: Parameters) -
 
 def compare_finely(volume: Float[np.ndarray, "z y x"], truth: Mapping[str, np.ndarray]) -> VolumeErrors:
     """Errors of a volume against the finest density that a simulation tells."""
+    return compare_with_truth(volume, *finest(truth))
+
+
+def finest(truth: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
+    """The finest density that a simulation tells, the particle on its voxels, and how many times smaller than those of the
+    reconstruction they are."""
     true, particle = truth["electron_density_true"], truth["particle_true"]
     fine = truth.get("electron_density_fine_true", true)
     finer = fine.shape[0] // true.shape[0]
     for axis in range(3):
         particle = particle.repeat(finer, axis)
-    return compare_with_truth(volume, fine, particle, finer)
+    return fine, particle, finer
 
 
 def against_truth(reader: Any, parameters: Parameters) -> Truth:

@@ -77,6 +77,27 @@ def brought(
     return averaged(moved(volume, finer * back, -alignment.rotation_rad), finer)
 
 
+def side_by_side(
+    volume: Real[np.ndarray, "_ _ _"],
+    truth: Real[np.ndarray, "_ _ _"],
+    particle: Bool[np.ndarray, "_ _ _"],
+    finer: int = 1,
+) -> tuple[
+    VolumeAlignment,
+    Float[np.ndarray, "z y x"],
+    Float[np.ndarray, "z y x"],
+    Bool[np.ndarray, "z y x"],
+]:
+    """What would bring the volume onto the truth, the volume as it is, and truth and particle on its voxels."""
+    true = averaged(truth, finer)
+    window = averaged(particle, finer)
+    if not (window > 0.5).any():
+        raise ValueError("`particle` holds no voxel; expected what lies within the particle's surface.")
+    found = register(volume, true, soft_window(window > 0.5))
+    here, true = matched(numbers(volume), true.shape), brought(truth, found, finer)
+    return found, here, true, brought(particle.astype(np.float64), found, finer) > 0.5
+
+
 def compare_with_truth(
     volume: Real[np.ndarray, "_ _ _"],
     truth: Real[np.ndarray, "_ _ _"],
@@ -89,13 +110,7 @@ def compare_with_truth(
     truth, particle: on voxels `finer` times smaller than those of the reconstruction, which is cropped or padded about its
     middle.
     """
-    true = averaged(truth, finer)
-    window = averaged(particle, finer)
-    if not (window > 0.5).any():
-        raise ValueError("`particle` holds no voxel; expected what lies within the particle's surface.")
-    found = register(volume, true, soft_window(window > 0.5))
-    here, true = matched(numbers(volume), true.shape), brought(truth, found, finer)
-    inside = brought(particle.astype(np.float64), found, finer) > 0.5
+    found, here, true, inside = side_by_side(volume, truth, particle, finer)
     difference = (here - true)[inside]
     inner: np.ndarray = np.asarray(ndimage.binary_erosion(inside), bool)
     inner_error = np.mean(here - true, where=inner) / np.mean(true, where=inner)
