@@ -128,7 +128,7 @@ def fit_pattern(
     with jax.enable_x64(True):
         begin, basis = dict(start), chebyshev(model.two_theta_deg, background_terms).T
         if search_deg:
-            begin["displacement"] += _found_displacement(model, measured, sigma, begin, basis, search_deg)
+            begin["displacement"] += found_displacement(model, measured, sigma, begin, basis, search_deg)
         first = tuple(n for n in free if n.split(".")[-1] not in LATER)
         for now in (first, free) if 0 < len(first) < len(free) else (free,):
             columns = Columns(model, now, begin, basis)
@@ -137,7 +137,7 @@ def fit_pattern(
     return fitted_pattern(model, columns, fit, measured, sigma)
 
 
-def _found_displacement(model, measured, sigma, begin, basis, search_deg) -> float:
+def found_displacement(model, measured, sigma, begin, basis, search_deg) -> float:
     """In radii: the best of many, with profiles as wide as their distance."""
     furthest = np.radians(search_deg) / 2
     wide = begin | {"w": (2 * search_deg / TRIALS) ** 2 + begin["w"]}
