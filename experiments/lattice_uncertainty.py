@@ -75,7 +75,7 @@ def draw(setting: Setting, seed: int, folder: Path) -> None:
         errors = lattice_errors(model, binned, fitted, draws=setting.solutions, seed=seed)
         for kind in ("noise", "total"):
             found |= {f"{kind}_{k}": v for k, v in by_name(getattr(errors, kind)).items()}
-    np.savez(folder / f"{seed:03d}.tmp.npz", **found)
+    np.savez(folder / f"{seed:03d}.tmp.npz", **found)  # pyright: ignore[reportArgumentType]
     (folder / f"{seed:03d}.tmp.npz").rename(folder / f"{seed:03d}.npz")
 
 
