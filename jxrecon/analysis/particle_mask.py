@@ -1,7 +1,7 @@
 """The particle of a tomogram, and nothing else: air and the glass around it out, pores and cracks in.
 
-What is denser than a threshold (half of the typical density, of a slightly smoothed volume) is closed by a ball, which bridges
-the mouths of cracks, and filled. With d the distance to the outside,
+What is denser than half of the solid (the median of what is denser than the density-weighted mean; of a slightly smoothed volume)
+is closed by a ball, which bridges the mouths of cracks, and filled. With d the distance to the outside,
 
     depth = max d,    core = { d > depth / 2 },    body = opening by a ball of the radius depth / 6
 
@@ -24,12 +24,14 @@ from ..errors import InputError
 from .density import typical_density
 
 SMOOTHING = 0.7  # voxels, before the threshold
-CLOSING = 3.5  # voxels: the mouth of a crack up to twice as wide is bridged
+CLOSING = 4.0  # voxels: the mouth of a crack up to twice as wide is bridged
+FIRST = 2.0  # voxels, while there is glass that it may bridge to
 THIN = 1 / 6  # of the depth: what is thinner sticks to the particle
 NECK = 0.5  # of the depth: bodies joined by less are two
 LEFT = 2.0  # voxels around an opened body that stay
 SHALLOWEST = 3.0  # voxels: a body whose depth is less is noise
 LARGE = 0.1  # of the particle's volume, from which another body is worth a word
+FILLED = 0.4  # share of solid in a particle, at least
 CUT = 1e-3  # of the particle's voxels, on a face of the volume
 
 
@@ -95,6 +97,12 @@ def clean(density: Real[np.ndarray, "z y x"]) -> tuple[Float[np.ndarray, "z y x"
     return values, (f"{count} voxels ({share:.2g} %) are no numbers and were taken for air",)
 
 
+def solid_level(smooth: Float[np.ndarray, "z y x"]) -> float:
+    """Density of what is denser than the typical, its median; 0 where nothing is."""
+    dense = smooth[smooth > typical_density(smooth)]
+    return float(np.median(dense)) if dense.size else 0.0
+
+
 def _labelled(mask: np.ndarray) -> tuple[np.ndarray, int]:
     labels, count = ndimage.label(mask)  # pyright: ignore[reportGeneralTypeIssues]
     return labels, int(count)
@@ -138,7 +146,7 @@ def without_glass(
     pieces, count = _labelled(above & mask)
     reach = np.asarray(ndimage.maximum(distance, pieces, np.arange(count + 1)))
     reach[0] = 0
-    return closed((reach > closing + LEFT)[pieces], closing) & mask
+    return closed((reach > closing + LEFT)[pieces], closing) & (mask | ~above)
 
 
 def _faces(mask: np.ndarray) -> list[str]:
@@ -165,18 +173,18 @@ def particle_of(
 ) -> ParticleMask:
     """The particle with the deepest core.
 
-    threshold: e/A^3 of the smoothed density, by default half of its typical value; closing: radius in voxels. Raises InputError
+    threshold: e/A^3 of the smoothed density, by default half of the solid's; closing: radius in voxels. Raises InputError
     where there is no particle: no number, one value, nothing above the threshold, nothing below it, specks alone.
     """
     values, warnings = clean(density)
     smooth = ndimage.gaussian_filter(values, SMOOTHING, mode="nearest")
-    level = typical_density(smooth) / 2 if threshold is None else float(threshold)
+    level = solid_level(smooth) / 2 if threshold is None else float(threshold)
     above = smooth > level
     if not (level > 0 and above.any()):
         raise InputError(
             f"nothing is denser than {level:.3g} e/A^3; the volume's largest density is {float(values.max()):.3g}."
         )
-    bodies = closed(above, closing)
+    bodies = closed(above, min(closing, FIRST))
     if bodies.all():
         raise InputError(f"everything is denser than {level:.3g} e/A^3; expected air around the particle.")
     distance = depth(bodies)
@@ -188,6 +196,11 @@ def particle_of(
     body = _deepest(bodies, distance)
     whole = _deepest(opened(body, distance, THIN * most), distance)
     whole = without_glass(whole, above, distance, closing)
+    filled = np.count_nonzero(whole & above) / max(np.count_nonzero(whole), 1)
+    if filled < FILLED:
+        raise InputError(
+            f"no body above {level:.3g} e/A^3: what there is holds {100 * filled:.0f} % of solid, as noise does; expected a particle."
+        )
     labels, count = parted(whole, np.where(whole, distance, 0))
     mask = labels == 1
     warnings += _said(mask, bodies, distance, count)
