@@ -4,6 +4,8 @@ What most of the literature does, as baseline, and as first guess of the direct 
 holds too little matter for a fit to mean anything, its maps are those of the nearest voxel that holds enough.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,7 +15,7 @@ from ..forward.background import chebyshev
 from ..forward.diffraction_tomography import DiffractionTomography
 from ..lattice import Lattice
 from ..numerics.positive import raw
-from .emission import mlem
+from .pattern_emission import pattern_emission
 from .peak_fit import peak_fit
 from .peak_model import LatticePeaks, Profile
 from .peak_result import PeakFit
@@ -24,18 +26,6 @@ USUAL = 97  # percentile of the total area
 FAR = 7.0  # widths from all peaks, where there is background alone
 SOFTNESS = 0.1  # of the usual area, and background
 KNOTS = 4  # of the logarithm of the first spectrum
-
-
-def reconstructed(
-    counts: Float[np.ndarray, "view v u channel"], model: DiffractionTomography, iterations: int = 30
-) -> Float[np.ndarray, "y x z channel"]:
-    """Counts per channel and voxel, by MLEM; monitor taken out beforehand."""
-    views, slices, width, channels = counts.shape
-    monitor = np.asarray(model.monitor)[..., None]
-    plain = np.where(counts >= 0, counts / monitor, -1).astype(np.float32)
-    flat = plain.swapaxes(1, 2).reshape(views, width, slices * channels)
-    volume = mlem(jnp.asarray(flat), model.angle, model.shift, iterations=iterations)
-    return np.asarray(volume).reshape(width, width, slices, channels)
 
 
 def fitted_voxels(
@@ -74,14 +64,17 @@ def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
     return maps[tuple(nearest)]
 
 
-def _background(counts, volume, two_theta_deg, centre_deg, fwhm_deg: float, knots: int):
-    """Map (y, x, z, 1), and coefficients of ln(spectrum), Chebyshev from degree 1 on; of channels far from all peaks."""
+def _background(mean, volume, two_theta_deg, centre_deg, fwhm_deg: float, knots: int):
+    """Map (y, x, z, 1), and coefficients of ln(spectrum), Chebyshev from degree 1 on; of channels far from all peaks.
+
+    mean: counts of the specimen in each channel.
+    """
     away = np.min(np.abs(two_theta_deg[:, None] - centre_deg), axis=1)
     far = away > min(FAR * fwhm_deg, np.percentile(away, 75))
     known = min(KNOTS, knots, far.sum() // 3)
     basis = chebyshev(two_theta_deg, known + 1)[:, far]
-    mean = np.maximum(counts.reshape(-1, counts.shape[-1])[:, far].mean(axis=0), 1e-6)
-    found = np.linalg.lstsq(basis.T, np.log(mean), rcond=None)[0]
+    level = np.maximum(mean[far], 1e-6)
+    found = np.linalg.lstsq(basis.T, np.log(level), rcond=None)[0]
     shape = np.zeros((1, knots))
     shape[0, :known] = found[1:]
     return volume[..., far].mean(axis=-1, keepdims=True) / np.exp(found[1:] @ basis[1:]).mean(), shape
@@ -96,7 +89,7 @@ def first_lattice(
 ) -> Lattice:
     """Start of the direct reconstruction, with one term of background. The model's basis: Chebyshev from degree 1 on."""
     powder = model.powder
-    volume = reconstructed(counts, model)
+    volume = np.asarray(pattern_emission(jnp.asarray(counts, jnp.float32), model))
     fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg)
 
     def on_grid(values: np.ndarray) -> np.ndarray:
@@ -111,8 +104,11 @@ def first_lattice(
     cell = np.array(powder.cell.parameters)
     strain = _filled(on_grid(fit.values.cell / cell - 1), good)
     width = _filled(np.maximum(on_grid(fit.values.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
+    around = np.asarray(dataclasses.replace(model, bins=None).surroundings())
+    seen = counts >= 0
+    mean = np.sum(counts - around, axis=(0, 1, 2), where=seen) / np.maximum(seen.sum(axis=(0, 1, 2)), 1)
     level, shape = _background(
-        counts, volume, two_theta_deg, powder.reference_deg, fwhm_deg, model.basis.shape[0]
+        mean, volume, two_theta_deg, powder.reference_deg, fwhm_deg, model.basis.shape[0]
     )
     softness, floor = (SOFTNESS * max(float(np.percentile(m, 98)), 1e-6) for m in (area, level))
 
