@@ -158,7 +158,7 @@ def compare(
     apart = square - np.take_along_axis(square, best[None, :, None], axis=0)
     return Comparison(
         names=tuple(models),
-        unknowns=tuple(len(free[name]) + len(model.owner) for name, model in models.items()),
+        unknowns=tuple(len(free[name]) + model.scales for name, model in models.items()),
         fits=tuple(tuple(fits) for fits, _ in found),
         held_out=square.mean(axis=-1),
         behind=apart.sum(axis=-1),

@@ -77,7 +77,8 @@ class WholePattern:
 
     lines: (wavelength in metres, share, relative natural width) of each emission line; shares after the first half of them are
     multiplied by the parameter `second_line`. reach_deg: how far a peak goes on either side. divergence_rad: of the beam on a
-    flat specimen, 0 for none.
+    flat specimen, 0 for none. tie: areas are these times unknown numbers, None: each is an unknown of its own (Pawley); with one
+    column of calculated intensities for each phase the model is Rietveld's, atoms fixed.
     """
 
     two_theta_deg: Float[np.ndarray, " channel"]
@@ -87,6 +88,7 @@ class WholePattern:
     axial: bool = False
     divergence_rad: float = 0.0
     reach_deg: float = 4.0
+    tie: Float[np.ndarray, "peak scale"] | None = None
 
     def __post_init__(self):
         if self.profile not in SHAPES:
@@ -112,6 +114,15 @@ class WholePattern:
     def owner(self) -> tuple[tuple[int, str], ...]:
         """(number of the phase, name of the reflection) of each peak."""
         return tuple((k, name) for k, phase in enumerate(self.phases) for name in phase.names)
+
+    @property
+    def scales(self) -> int:
+        """How many unknowns the areas are made of."""
+        return len(self.owner) if self.tie is None else self.tie.shape[1]
+
+    def areas(self, scales):
+        """(peak,) of the unknowns (scale,)."""
+        return scales if self.tie is None else self.tie @ scales
 
     def reference_deg(self, line: int = 0) -> Float[np.ndarray, " peak"]:
         """2 theta of the unstrained cells."""

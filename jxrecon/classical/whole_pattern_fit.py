@@ -74,9 +74,9 @@ class Columns:
         self.free, self.fixed = free, fixed
         self.first, self.counts = model.windows()
         self.shape = len(model.two_theta_deg), len(self.first)
-        self.basis = basis
+        self.basis, self.scales, self.tie = basis, model.scales, model.tie
         self._peaks = jax.jit(lambda v: model.peaks(self.named(v)))
-        self._slopes = jax.jit(jax.jacfwd(lambda v, c: model.peaks(self.named(v)) * c[:, None]))
+        self._slopes = jax.jit(jax.jacfwd(lambda v, c: model.peaks(self.named(v)) * model.areas(c)[:, None]))
 
     def named(self, vector):
         return {**self.fixed, **dict(zip(self.free, vector))}
@@ -86,11 +86,12 @@ class Columns:
         matrix = np.zeros(self.shape)
         for k, (first, count) in enumerate(zip(self.first, self.counts)):
             matrix[first : first + count, k] = peaks[k, :count]
+        matrix = matrix if self.tie is None else matrix @ self.tie
         return np.concatenate([matrix, self.basis], axis=1)
 
     def slopes(self, vector: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        areas = jnp.asarray(coefficients[: self.shape[1]])
-        each = np.asarray(self._slopes(jnp.asarray(vector), areas))
+        scales = jnp.asarray(coefficients[: self.scales])
+        each = np.asarray(self._slopes(jnp.asarray(vector), scales))
         total = np.zeros((self.shape[0], len(vector)))
         for k, (first, count) in enumerate(zip(self.first, self.counts)):
             total[first : first + count] += each[k, :count]
@@ -108,7 +109,7 @@ class Columns:
 
     @property
     def positive(self) -> Bool[np.ndarray, " column"]:
-        return np.arange(self.shape[1] + self.basis.shape[1]) < self.shape[1]
+        return np.arange(self.scales + self.basis.shape[1]) < self.scales
 
 
 def fit_pattern(
@@ -157,18 +158,18 @@ def fitted_pattern(model, columns: Columns, fit: Projected, measured, sigma) -> 
     weight = float(np.sum((measured / sigma) ** 2))
     degrees = max(len(measured) - fit.unknowns, 1)
     chi2 = fit.cost / degrees
-    scale, peaks = np.sqrt(max(chi2, 1.0)), columns.shape[1]
+    scale, scales = np.sqrt(max(chi2, 1.0)), columns.scales
     size = np.where(fit.errors > 0, fit.errors, 1)
     return Fitted(
         model=model,
         parameters={n: float(values[n]) for n in model.names},
         errors=dict.fromkeys(model.names, 0.0) | dict(zip(columns.free, (fit.errors * scale).tolist())),
-        area=fit.coefficients[:peaks],
-        area_error=fit.coefficient_errors[:peaks] * scale,
+        area=model.areas(fit.coefficients[:scales]),
+        area_error=model.areas(fit.coefficient_errors[:scales]) * scale,
         measured=measured,
         sigma=sigma,
         calculated=measured - fit.residual * sigma,
-        background=columns.basis @ fit.coefficients[peaks:],
+        background=columns.basis @ fit.coefficients[scales:],
         free=columns.free,
         correlation=fit.covariance / np.outer(size, size),
         r_wp=float(np.sqrt(fit.cost / weight)),

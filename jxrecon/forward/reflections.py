@@ -126,7 +126,7 @@ def _operation(triplet: str) -> tuple[tuple[int, ...], ...]:
             if letter and letter in "xyz":
                 row["xyz".index(letter)] += -1 if term.startswith("-") else 1
             elif term:
-                row[3] += int(Fraction(term) * PARTS)
+                row[3] += round(Fraction(term) * PARTS)
         rows.append((*row[:3], row[3] % PARTS))
     return tuple(rows)
 
@@ -148,7 +148,9 @@ def _closed(triplets: tuple[str, ...]) -> Int[np.ndarray, "operation 3 4"]:
 
 
 def symmetry(space_group: str) -> Int[np.ndarray, "operation 3 4"]:
-    """All operations (M | t) of a space group, t in 24ths."""
+    """All operations (M | t), t in 24ths, of a named space group, or of generators `x,y,z; -x,-y,-z; ...` as a CIF lists them."""
+    if "," in space_group:
+        return _closed(tuple(space_group.split(";")))
     name = space_group.replace(" ", "").replace("_", "")
     if name in GENERATORS:
         return _closed(GENERATORS[name])

@@ -16,7 +16,8 @@ from ..figures.chosen_phase import chosen_phase
 from ..figures.powder_pattern import whole_pattern_fit
 from ..patterns import Patterns
 from ..storage import write_text_atomically
-from .powder_pattern import SHIFTS, read_phase, table, texts, tube_lines
+from .pattern_tables import table
+from .powder_pattern import SHIFTS, read_phase, texts, tube_lines
 from .task import AbstractTask
 
 HEAD = (

@@ -1,7 +1,6 @@
 """Fits one whole measured powder pattern: cells, widths, shifts, areas of all reflections; see `classical.whole_pattern`."""
 
-import csv
-import io
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..classical.whole_pattern import SHARED, Phase, WholePattern, phase_within
 from ..classical.whole_pattern_fit import Fitted, count_errors, fit_pattern
+from ..data.crystal_cif import read_crystal
 from ..data.pattern_reader import AbstractPatternReader
 from ..errors import InputError
 from ..figures.canvas import save
@@ -20,10 +20,13 @@ from ..forward.powder import COPPER_K_ALPHA, MOLYBDENUM_K_ALPHA
 from ..forward.reflections import PHASES
 from ..patterns import Patterns
 from ..storage import write_text_atomically
+from .pattern_tables import pattern_table, reflection_table
+from .structure_areas import calculated_areas, volume_shares
 from .task import AbstractTask
 
 SPECTRA = ("single", "doublet", "natural")
 SHIFTS = ("zero", "displacement")
+AREAS = ("free", "structure")
 METALS = {"copper": COPPER_K_ALPHA, "molybdenum": MOLYBDENUM_K_ALPHA}
 
 
@@ -33,14 +36,17 @@ def texts(values: Any) -> tuple[str, ...]:
 
 
 def read_phase(text: str) -> tuple[str, str, Cell]:
-    """(name, space group, cell) of `Al2O3`, a built-in phase, or of `R-3m trigonal 2.87 14.2`."""
+    """(name, space group, cell) of `Al2O3`, a built-in phase, of `R-3m trigonal 2.87 14.2`, or of a CIF."""
     if text in PHASES:
         return text, *PHASES[text]
+    if text.lower().endswith(".cif"):
+        crystal = read_crystal(text)
+        return crystal.name.replace(".", "_"), crystal.space_group, crystal.cell
     group, *rest = text.split()
     if not rest or rest[0] not in SYSTEMS:
         raise InputError(
-            f"`phases` names {text!r}; expected one of {', '.join(PHASES)}, or a space group, a crystal system and the free "
-            "lengths (angstrom) and angles (degrees): `R-3m trigonal 2.87 14.2`."
+            f"`phases` names {text!r}; expected one of {', '.join(PHASES)}, a CIF, or a space group, a crystal system and the "
+            "free lengths (angstrom) and angles (degrees): `R-3m trigonal 2.87 14.2`."
         )
     try:
         return group, group, Cell(rest[0], tuple(float(word) for word in rest[1:]))
@@ -92,7 +98,8 @@ class PowderPattern(AbstractTask):
     lines of copper with their widths). profile: `thompson_cox_hastings` or `pseudo_voigt`. widths: which of u, v, w are free.
     shifts: `zero`, `displacement`, both or none. axial: whether low reflections have a tail. divergence_deg: of the beam on a
     flat specimen. goniometer_mm: radius, to say the displacement in millimetres. search_deg: how far peaks may be off. pattern:
-    number of one in a file of several.
+    number of one in a file of several. areas: `free`, or `structure`: as the atoms say, one scale for each phase (Rietveld with
+    the atoms fixed). monochromator_deg: its 2 theta, 0 for none, null for light whose polarisation is corrected already.
     """
 
     data: AbstractPatternReader
@@ -111,6 +118,8 @@ class PowderPattern(AbstractTask):
     reach_deg: float = 4.0
     search_deg: float = 0.2
     pattern: int = 0
+    areas: str = "free"
+    monochromator_deg: float | None = 0.0
 
     def __check_init__(self):
         for name, values, known in (
@@ -121,6 +130,8 @@ class PowderPattern(AbstractTask):
                 raise InputError(
                     f"`{name}` names {sorted(strange)[0]!r}; expected some of {', '.join(known)}."
                 )
+        if self.areas not in AREAS:
+            raise InputError(f"`areas` is {self.areas!r}; expected one of {', '.join(AREAS)}.")
         if self.range_deg is not None and (
             len(self.range_deg) != 2 or self.range_deg[0] >= self.range_deg[1]
         ):
@@ -140,6 +151,10 @@ class PowderPattern(AbstractTask):
             divergence_rad=float(np.radians(self.divergence_deg)),
             reach_deg=self.reach_deg,
         )
+        if self.areas == "structure":
+            model = dataclasses.replace(
+                model, tie=calculated_areas(self.phases, model, self.monochromator_deg)
+            )
         own = [name for phase in model.phases for name in phase.own(self.profile)]
         free = (
             *self.shifts,
@@ -196,40 +211,8 @@ class PowderPattern(AbstractTask):
         if self.goniometer_mm is not None:
             found["displacement_mm"] = fitted.parameters["displacement"] * self.goniometer_mm
             found["displacement_error_mm"] = fitted.errors["displacement"] * self.goniometer_mm
+        if fitted.model.tie is not None:
+            found |= volume_shares(fitted)
         found["axial_deg"] = float(np.degrees(found.pop("axial") or 0.0))
         found["unknowns"], found["converged"] = fitted.unknowns, int(fitted.converged)
         return found
-
-
-def table(head: tuple[str, ...], rows) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def pattern_table(fitted: Fitted) -> str:
-    """2 theta, measured, sigma, calculated, background of every channel."""
-    columns = (
-        fitted.model.two_theta_deg,
-        fitted.measured,
-        fitted.sigma,
-        fitted.calculated,
-        fitted.background,
-    )
-    rows = ([f"{x:.6f}", *(f"{v:.6g}" for v in more)] for x, *more in zip(*columns))
-    return table(("two_theta_deg", "measured", "sigma", "calculated", "background"), rows)
-
-
-def reflection_table(fitted: Fitted) -> str:
-    """Phase, indices, 2 theta as measured, width before aberrations, area with its error."""
-    model, values = fitted.model, fitted.parameters
-    width, mixing = model.widths_deg(values)
-    columns = (model.centres_deg(values), width, mixing, fitted.area, fitted.area_error)
-    rows = (
-        [model.phases[k].name, name, f"{x:.5f}", *(f"{float(v):.6g}" for v in more)]
-        for (k, name), x, *more in zip(model.owner, *(np.asarray(c) for c in columns))
-    )
-    head = ("phase", "hkl", "two_theta_deg", "fwhm_deg", "mixing", "area_counts_deg", "area_error_counts_deg")
-    return table(head, rows)

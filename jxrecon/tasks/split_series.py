@@ -10,7 +10,8 @@ from ..errors import InputError
 from ..figures.canvas import save
 from ..figures.split_series import series_figure
 from ..storage import write_text_atomically
-from .powder_pattern import table, tube_lines
+from .pattern_tables import table
+from .powder_pattern import tube_lines
 from .task import AbstractTask
 
 

@@ -1,5 +1,7 @@
 """Fits of whole patterns against patterns that NumPy makes from the textbook's formulae, with Poisson noise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,32 @@ def test_a_reflection_that_is_absent_gets_no_negative_area():
     fit = fit_pattern(m, y, np.sqrt(y), FREE, m.start(0.1), background_terms=1)
     assert fit.area[0] == 0 and fit.area_error[0] == 0
     assert np.all(fit.area[1:] > 0)
+
+
+def test_two_phases_with_areas_of_their_atoms_give_their_volumes():
+    """CeO2 with a quarter of LaB6: patterns of each made from its reflections one by one."""
+    from jxrecon.forward.crystals import CRYSTALS
+    from jxrecon.tasks.structure_areas import calculated_areas, volume_shares
+
+    wavelength, names = WAVELENGTHS[0][0], ("CeO2", "LaB6")
+    phases = tuple(
+        phase_within(n, c.space_group, c.cell, wavelength, (20.0, 74.0))
+        for n, c in CRYSTALS.items()
+        if n in names
+    )
+    phases = tuple(sorted(phases, key=lambda phase: names.index(phase.name)))
+    bare = WholePattern(X, phases, ((wavelength, 1.0, 0.0),), "pseudo_voigt", reach_deg=60.0)
+    tied = dataclasses.replace(bare, tie=calculated_areas(names, bare, 26.6))
+    volumes, y = np.array([750.0, 250.0]), np.full(len(X), 5.0)
+    for centre, area in zip(bare.reference_deg(), tied.tie @ volumes):
+        y = y + area * pseudo_voigt(X - centre, FWHM, ETA)
+    free = ("w", "mixing", "CeO2.a", "LaB6.a")
+    fit = fit_pattern(tied, y, np.sqrt(y), free, tied.start(0.1), background_terms=1)
+    shares = volume_shares(fit)
+    assert fit.converged and fit.r_wp < 1e-4 and fit.unknowns == 4 + 2 + 1
+    assert shares["volume_share_CeO2"] == pytest.approx(0.75, abs=1e-4)
+    assert shares["volume_share_LaB6"] == pytest.approx(0.25, abs=1e-4)
+    np.testing.assert_allclose(fit.area, tied.tie @ volumes, rtol=1e-3)
 
 
 def test_unknown_parameters_are_named():
