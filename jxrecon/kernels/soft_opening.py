@@ -7,7 +7,7 @@ The erosion asks that all but a part tau of the ball lies inside, which forgives
 dilation B_r * is a sum over the ball, so that o = 1 - prod (1 - e): the noisy or, exact for sets of 0 and 1. B_r is 1 inside
 the ball and falls to 0 within a voxel about r + 1/2. Openings by balls are nested, so that sums over radii are
 
-    V(r) = mean of o_r                            the granulometry of p
+    V(r) = mean of p o_r                          the granulometry of p: the rim that o_r has around p is left out
     T = 2 sum_k (r_k - r_(k-1)) o_(r_k)           local thickness: the diameter of the largest ball inside that reaches a voxel
 
 The derivative takes the same convolutions again and keeps two volumes for each radius. Periodic grid.
@@ -99,7 +99,7 @@ def opening(p: Volume, radius: float | int) -> Volume:
 
 def opened_shares(p: Volume, radii: Sequence[float | int]) -> Float[Array, " radius"]:
     """V of the file's head."""
-    return jnp.stack([jnp.mean(opening(p, radius)) for radius in radii])
+    return jnp.stack([jnp.mean(p * opening(p, radius)) for radius in radii])
 
 
 def local_thickness(p: Volume, radii: Sequence[float | int]) -> Volume:

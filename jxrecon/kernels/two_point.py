@@ -37,15 +37,12 @@ def _by_shell(count: int, dtype) -> Float[Array, "lag displacement"]:
 
 
 def two_point_reference(u: Volume, count: int) -> Float[Array, " lag"]:
-    """S(0) to S(count - 1) by rolled copies of the volume."""
-    shell, _ = shells(count)
-    totals, copies = [jnp.zeros((), u.dtype)] * count, np.zeros(count)
-    for d in np.argwhere(shell < count):
-        for signed in {tuple((d * (1 - 2 * np.array(s))).tolist()) for s in np.ndindex(2, 2, 2)}:
-            k = shell[tuple(d)]
-            totals[k] = totals[k] + jnp.mean(u * jnp.roll(u, signed, (0, 1, 2)))
-            copies[k] += 1
-    return jnp.stack(totals) / jnp.asarray(copies, u.dtype)
+    """S(0) to S(count - 1) from the correlations of all displacements, differentiated automatically."""
+    spectrum = jnp.fft.rfftn(u)
+    correlation = jnp.fft.irfftn(spectrum.real**2 + spectrum.imag**2, u.shape) / u.size
+    away = np.meshgrid(*(np.fft.fftfreq(n, 1 / n) for n in u.shape), indexing="ij")
+    shell = np.rint(np.sqrt(sum(d**2 for d in away)))
+    return jnp.stack([jnp.mean(correlation[shell == k]) for k in range(count)])
 
 
 def _forward(u, count):

@@ -49,7 +49,7 @@ class DirectionalTotalVariation(AbstractTerm):
             if not isinstance(value, jax.core.Tracer) and not float(value) > 0:
                 raise ValueError(f"`{name}` is {float(value):g}; expected a step above 0.")
 
-    def _pair(self, parameters: Parameters) -> tuple[Float[Array, "map y x z"], Float[Array, "y x z"]]:
+    def _pair(self, parameters: Parameters) -> tuple[Float[Array, "map y x z"], Float[Array, "_ _ _"]]:
         """(maps u, guide g)."""
         voxel = self.lattice_voxel
         if self.of == "density":

@@ -1,6 +1,6 @@
 """Granulometry: pores have the distribution of sizes that is known from elsewhere.
 
-    R = sum_k (V_k - V*_k)^2 / (2 spread^2),      V_k = mean over the mask of o_(r_k)(p),      p = 1 - n / n_s
+    R = sum_k (V_k - V*_k)^2 / (2 spread^2),      V_k = mean over the mask of p o_(r_k)(p),      p = 1 - n / n_s
 
 o_r is the soft opening of the pores by a ball of radius r: V_k is the porosity that balls of radius r_k can reach, and its
 decrease with r the distribution of pore sizes by volume. Targets come from a particle that was measured better, or from
