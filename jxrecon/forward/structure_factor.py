@@ -49,7 +49,7 @@ def anomalous(symbol: str, energy_keV: float) -> complex:
             f"`energy_keV` is {energy_keV:g}; anomalous scattering is tabulated from {LOWEST_KEV} to {HIGHEST_KEV} keV."
         )
     element = _element(symbol)
-    f1, f2 = (float(np.squeeze(f)) for f in element.xray.scattering_factors(energy=energy_keV))
+    f1, f2 = np.array(element.xray.scattering_factors(energy=energy_keV), float).reshape(2).tolist()
     return complex(f1 - element.number, f2)
 
 
