@@ -3,18 +3,20 @@
     minimise over u    sum ( m(u) - y log m(u) )  +  sum_s w_s/2 (D_s u)^2
 
 The prior is `priors.lattice_smoothness`, by iteratively reweighted least squares: a Gauss-Newton step (`lattice_newton`) for
-each set of weights w. Nobody chooses its scales. With rough ones, steps are taken until the expected loss on new counts
+each set of weights w. Nobody chooses its scales. Those of areas and backgrounds become in each step what the maps have, by
+expectation maximisation,
+
+    scale_m^2 <- mean over the voxels of  w ( (D u_m)^2 + (D draw_m)^2 ),
+
+the draw standing for what is still uncertain. Those of strain and width begin rough. Steps are taken until strain and widths
+move by a small part of their standard errors, which the draw knows. Then, from the same place, a step with the same scales, one
+with what expectation maximisation says, one with twice as much: of these that wins whose expected loss on new counts
 (Akaike's criterion),
 
     deviance / 2  +  freedom,
 
-does not fall any more by more than its own standard error sqrt(2 freedom): the maps have settled. Then, for as long as it
-falls by more than that, scales of areas and backgrounds become those of the maps, by expectation maximisation,
-
-    scale_m^2 <- mean over the voxels of  w ( (D u_m)^2 + (D draw_m)^2 ),
-
-the draw standing for what is still uncertain; and those of strain and width after them or, where that does not pay, are
-doubled. (Left to expectation maximisation alone they would end too small for the few places where a map has a kink.)
+is lower than with the same scales by more than its own standard error sqrt(2 freedom), as often as there is one. (Left to
+expectation maximisation alone they would end too small for the few places where a map has a kink.)
 
 Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B
 39, 1 (1977), doi:10.1111/j.2517-6161.1977.tb01600.x
@@ -24,15 +26,12 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ..forward.diffraction_tomography import DiffractionTomography
-from ..forward.pattern_misfit import deviance
 from ..lattice import Lattice, from_vectors, to_vectors
-from ..noise import Poisson
 from ..priors.lattice_smoothness import (
     Block,
     LatticeSmoothness,
@@ -43,16 +42,20 @@ from ..priors.lattice_smoothness import (
     squares,
     typical_area,
 )
-from .lattice_newton import expected_counts, newton_step, voxels_of
+from .lattice_newton import Linearised, linearised, solutions, white_noise
 
 START = LatticeSmoothness(strain=1.0, log_width=0.06)
 MATTER = 0.3  # of the usual density: where scales are learnt
 LONGEST, LONGEST_SHARED = 8.0, 1.0  # step, in units of changes that matter
 HALVINGS, MOST = 6, 12
+SETTLED = 0.1  # of a standard error: strain and widths that move by less have arrived
+# Of a step, and a draw: r^T M^-1 r beside its start, and beside the number of parameters that the data decide.
+SHARE, ENOUGH, ITERATIONS = (1e-2, 1e-2), (1e-2, 0.1), 30
 
 
 class Fitted(NamedTuple):
-    """One step of the path. scales: with which it was made; iterations: conjugate gradients of step and draw."""
+    """One step of the path. scales: with which it was made; iterations: conjugate gradients of step and draw; shared: of the
+    draw, what all voxels share; moved: how far strain and widths went, in standard errors, the map that went farthest."""
 
     lattice: Lattice
     deviance: float
@@ -60,6 +63,8 @@ class Fitted(NamedTuple):
     scales: Float[np.ndarray, " unknown"]
     iterations: tuple[int, int]
     draw: Float[Array, "y x z unknown"]
+    shared: Float[Array, " shared"] | None = None
+    moved: float = np.inf
 
     @property
     def risk(self) -> float:
@@ -70,103 +75,121 @@ class Fitted(NamedTuple):
         return bool(other.risk - self.risk > np.sqrt(2 * self.freedom))
 
 
-@jax.jit
-def _deviance(expected, counts):
-    return deviance(expected, counts, Poisson())
-
-
 @eqx.filter_jit
-def _energy(lattice: Lattice, plan: tuple[Block, ...], pull) -> Float[Array, ""]:
-    u, _ = to_vectors(lattice)
-    one = jnp.ones((), u.dtype)
-    return sum((jnp.sum(w * squares(u, b, one)) / 2 for b, w in zip(plan, pull)), start=0 * one)
-
-
-@eqx.filter_jit
-def _pulls(lattice: Lattice, draw, plan: tuple[Block, ...], scales, typical):
-    """w_s of each block, and the scales of the next step."""
+def _pulls(lattice: Lattice, draw, plan: tuple[Block, ...], scales, typical, known):
+    """w_s of each block, once the maps are `known` at all, and the scales that these have by themselves."""
     u, _ = to_vectors(lattice)
     rho = density(lattice, typical)
     pull, following = [], []
     for block in plan:
         w, scale = confidence(rho, block), scales[block.first : block.stop]
         values = squares(u, block, w) + squares(draw, block, w)
-        weight = robust(values, scale, block)
+        weight = jnp.where(known, robust(values, scale, block), 1)
         where = (confidence(rho, block._replace(dense=True)) > MATTER) | (not block.dense)
         where = jnp.broadcast_to(where, values.shape)
         mean = jnp.sum(jnp.where(where, weight * values, 0), axis=(0, 1, 2, 3)) / jnp.sum(where[..., 0])
-        pull.append(weight)
+        pull.append(weight * w / scale**2)
         following.append(jnp.sqrt(mean))
     return pull, jnp.concatenate(following)
 
 
 @eqx.filter_jit
-def _weighted(weights, lattice: Lattice, plan: tuple[Block, ...], scales, typical):
-    rho = density(lattice, typical)
-    return [
-        w * confidence(rho, b) / scales[b.first : b.stop] ** 2 for w, b in zip(weights, plan, strict=True)
-    ]
-
-
-def _shortened(lattice: Lattice, step, plan, pull, loss) -> tuple[Lattice, float]:
-    """The longest of 1, 1/2, 1/4 ... of the step that lowers the objective, and the loss there."""
+def _tried(lattice: Lattice, step, factor, plan: tuple[Block, ...], pull) -> tuple[Lattice, Float[Array, ""]]:
+    """The lattice after `factor` of the step, and the prior's energy there."""
     maps, shared = to_vectors(lattice)
-    before = loss(lattice) + float(_energy(lattice, plan, pull))
-    way = jnp.clip(step[0], -LONGEST, LONGEST), jnp.clip(step[1], -LONGEST_SHARED, LONGEST_SHARED)
-    for k in range(HALVINGS):
-        new = from_vectors(lattice, maps + 0.5**k * way[0], shared + 0.5**k * way[1])
-        found = loss(new)
-        if found + float(_energy(new, plan, pull)) < before:
-            return new, found
-    return lattice, loss(lattice)
+    maps = maps + factor * jnp.clip(step[0], -LONGEST, LONGEST)
+    new = from_vectors(lattice, maps, shared + factor * jnp.clip(step[1], -LONGEST_SHARED, LONGEST_SHARED))
+    one = jnp.ones((), maps.dtype)
+    return new, sum((jnp.sum(w * squares(maps, b, one)) / 2 for b, w in zip(plan, pull)), start=0 * one)
+
+
+@eqx.filter_jit
+def _moved(old: Lattice, new: Lattice, draw, plan: tuple[Block, ...], typical) -> Float[Array, ""]:
+    """`Fitted.moved`, voxels counted by their density."""
+    rho, form = density(new, typical)[..., None], slice(plan[0].first, plan[0].stop)
+    way = (to_vectors(new)[0] - to_vectors(old)[0])[..., form]
+    sizes = [jnp.sum(rho * u**2, axis=(0, 1, 2)) for u in (way, draw[..., form])]
+    return jnp.sqrt(jnp.max(sizes[0] / jnp.maximum(sizes[1], jnp.finfo(rho.dtype).tiny)))
 
 
 class _Path:
     """One problem: what all steps have in common."""
 
     def __init__(self, model, counts, lattice: Lattice, prior: LatticeSmoothness, key: Array):
-        self.model, self.counts, self.key = model, counts, key
+        self.model, self.counts = model, counts
         self.plan = blocks(lattice, prior.form_freedom, prior.amount_freedom)
-        self.typical = typical_area(lattice)
+        self.typical = eqx.filter_jit(typical_area)(lattice)
+        self.noise = white_noise(lattice, counts, self.plan, key)
+        self._known: tuple[Lattice, Linearised] | None = None
 
-    def loss(self, lattice: Lattice) -> float:
-        expected = expected_counts(self.model, voxels_of(self.model, lattice))
-        return float(_deviance(expected, self.counts))
+    def at(self, lattice: Lattice) -> Linearised:
+        """Kept for the next step, which begins where one has ended; only one at a time, it is large."""
+        if self._known is None or self._known[0] is not lattice:
+            self._known = None
+            self._known = lattice, linearised(self.model, lattice, self.counts, self.noise.rays)
+        return self._known[1]
 
-    def step(self, lattice: Lattice, scales, weights) -> Fitted:
-        """One Gauss-Newton step; always with the same noise, so that risks can be compared."""
-        pull = _weighted(weights, lattice, self.plan, scales, self.typical)
-        found = newton_step(self.model, lattice, self.counts, pull, self.key, blocks=self.plan)
-        lattice, value = _shortened(lattice, found.step, self.plan, pull, self.loss)
-        k, k_draw = (int(i) for i in found.iterations)
-        return Fitted(lattice, value, float(found.freedom), np.asarray(scales), (k, k_draw), found.draw[0])
+    def first(self, lattice: Lattice, prior: LatticeSmoothness) -> Fitted:
+        """Before any step."""
+        maps, shared = (np.zeros_like(v) for v in to_vectors(lattice))
+        scales = np.asarray(prior.scales(lattice), maps.dtype)
+        return Fitted(lattice, np.inf, 0.0, scales, (0, 0), jnp.asarray(maps), jnp.asarray(shared), np.inf)
+
+    def step(self, fitted: Fitted, scales: Float[np.ndarray, " unknown"]) -> Fitted:
+        """One Gauss-Newton step; always with the same noise, so that risks can be compared, and draws begin at the last one."""
+        before, draw = fitted.lattice, (fitted.draw, fitted.shared)
+        pull, _ = self._pulls(fitted, scales)
+        here, dtype = self.at(before), self.counts.dtype
+        limits = [np.asarray(v, dtype) for v in (SHARE, np.multiply(ENOUGH, fitted.freedom))]
+        found = solutions(
+            self.model,
+            before,
+            here,
+            pull,
+            self.noise.stencils,
+            draw,
+            *limits,
+            blocks=self.plan,
+            most=ITERATIONS,
+        )
+        lattice, loss = self._shortened(before, found.step, pull, float(here.loss))
+        moved = float(_moved(before, lattice, found.draw[0], self.plan, self.typical))
+        counted = int(found.iterations[0]), int(found.iterations[1])
+        return Fitted(lattice, loss, float(found.freedom), scales, counted, *found.draw, moved)
+
+    def _shortened(self, lattice: Lattice, step, pull, loss: float) -> tuple[Lattice, float]:
+        """The longest of 1, 1/2, 1/4 ... of the step that lowers the objective, and the loss there."""
+        before = loss + float(_tried(lattice, step, np.zeros((), step[0].dtype), self.plan, pull)[1])
+        for k in range(HALVINGS):
+            new, energy = _tried(lattice, step, np.asarray(0.5**k, step[0].dtype), self.plan, pull)
+            found = float(self.at(new).loss)
+            if found + float(energy) < before:
+                return new, found
+        return lattice, loss
 
     def again(self, fitted: Fitted) -> Fitted:
-        """The same scales, weights that the maps have by now."""
-        return self.rescaled(fitted, jnp.asarray(fitted.scales))
-
-    def amounts(self, fitted: Fitted) -> Fitted:
-        """Scales of areas and backgrounds that the maps have by themselves."""
-        return self.rescaled(
-            fitted, self._own(fitted).at[: self.plan[0].stop].set(fitted.scales[: self.plan[0].stop])
-        )
+        """Weights and scales of areas and backgrounds that the maps have by now; the scales of strain and width stay."""
+        form = self.plan[0].stop
+        known = np.isfinite(fitted.moved)
+        amounts = (self._own(fitted) if known else fitted.scales)[form:]
+        return self.step(fitted, np.concatenate([fitted.scales[:form], amounts]))
 
     def smoother(self, fitted: Fitted) -> Fitted:
         """Scales of strain and width that the maps have by themselves."""
-        return self.rescaled(
-            fitted, self._own(fitted).at[self.plan[0].stop :].set(fitted.scales[self.plan[0].stop :])
-        )
+        form = self.plan[0].stop
+        return self.step(fitted, np.concatenate([self._own(fitted)[:form], fitted.scales[form:]]))
 
     def rougher(self, fitted: Fitted) -> Fitted:
         """Scales of strain and width twice as large."""
-        return self.rescaled(fitted, jnp.asarray(fitted.scales).at[: self.plan[0].stop].multiply(2))
+        form = self.plan[0].stop
+        return self.step(fitted, np.concatenate([2 * fitted.scales[:form], fitted.scales[form:]]))
 
-    def _own(self, fitted: Fitted) -> Array:
-        return _pulls(fitted.lattice, fitted.draw, self.plan, jnp.asarray(fitted.scales), self.typical)[1]
+    def _own(self, fitted: Fitted) -> np.ndarray:
+        return np.asarray(self._pulls(fitted, fitted.scales)[1])
 
-    def rescaled(self, fitted: Fitted, scales: Array) -> Fitted:
-        weights, _ = _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical)
-        return self.step(fitted.lattice, scales, weights)
+    def _pulls(self, fitted: Fitted, scales: np.ndarray):
+        known = np.array(np.isfinite(fitted.moved))
+        return _pulls(fitted.lattice, fitted.draw, self.plan, scales, self.typical, known)
 
 
 def direct_steps(
@@ -179,21 +202,22 @@ def direct_steps(
 ) -> Generator[Fitted, None, Fitted]:
     """All steps that are tried; returns the best. `counts` are in the bins of the model, negative where not measured."""
     path = _Path(model, counts, lattice, prior, key)
-    maps = to_vectors(lattice)[0]
-    scales = jnp.asarray(prior.scales(lattice), maps.dtype)
-    shapes = [jax.eval_shape(lambda u, b=b: squares(u, b, u[0, 0, 0, 0]), maps).shape for b in path.plan]
-    best = path.step(lattice, scales, [jnp.ones(shape, maps.dtype) for shape in shapes])
-    yield best
-    for change in (path.again, path.amounts, path.smoother, path.rougher):
-        first = best
-        for _ in range(MOST):
-            fitted = change(best)
-            yield fitted
-            if not fitted.falls_below(best):
-                break
-            best = fitted
-        if change == path.smoother and best is not first:
+    best = path.first(lattice, prior)
+    for _ in range(MOST):
+        best = path.again(best)
+        yield best
+        if best.moved < SETTLED:
             break
+    for _ in range(MOST):
+        found = []
+        for change in (path.again, path.smoother, path.rougher):
+            found.append(change(best))
+            yield found[-1]
+            if found[-1].falls_below(found[0]):
+                break
+        if not found[-1].falls_below(found[0]):
+            return found[0]
+        best = found[-1]
     return best
 
 

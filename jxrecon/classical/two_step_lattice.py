@@ -16,9 +16,8 @@ from ..forward.diffraction_tomography import DiffractionTomography
 from ..lattice import Lattice
 from ..numerics.positive import raw
 from .pattern_emission import pattern_emission
-from .peak_fit import peak_fit
 from .peak_model import LatticePeaks, Profile
-from .peak_result import PeakFit
+from .voxel_fits import VoxelFits, voxel_fits
 
 WIDTHS_DEG = (0.5, 3.0)  # of the usual width: what a fit may find
 MATTER, SUPPORT = 0.15, 0.03  # of the usual total area
@@ -35,7 +34,7 @@ def fitted_voxels(
     *,
     fwhm_deg: float = 0.2,
     search_deg: float = 0.5,
-) -> tuple[PeakFit, Bool[np.ndarray, "y x z"]]:
+) -> tuple[VoxelFits, Bool[np.ndarray, "y x z"]]:
     """Fits of those voxels that may hold matter, and which these are."""
     powder = model.powder
     ranges = (WIDTHS_DEG[0] * fwhm_deg, WIDTHS_DEG[1] * fwhm_deg)
@@ -49,7 +48,7 @@ def fitted_voxels(
     near = np.any(np.abs(two_theta_deg[:, None] - powder.reference_deg) < search_deg, axis=1)
     amount = volume[..., near].sum(axis=-1) - near.sum() * np.median(volume, axis=-1)
     some: np.ndarray = binary_dilation(amount > SUPPORT * np.percentile(amount, USUAL))
-    return peak_fit(volume[some], two_theta_deg, peaks, noise="unknown"), some
+    return voxel_fits(volume[some], two_theta_deg, peaks), some
 
 
 def _credible(area, patterns, two_theta_deg: Float[np.ndarray, " channel"]) -> np.ndarray:
@@ -97,13 +96,12 @@ def first_lattice(
         maps[some] = np.nan_to_num(values)
         return maps
 
-    area = on_grid(_credible(fit.values.area, volume[some], two_theta_deg))
+    area = on_grid(_credible(fit.area, volume[some], two_theta_deg))
     total = area.sum(axis=-1)
     good = total > MATTER * np.percentile(total, USUAL)
-    good[some] &= np.isfinite(fit.values.cell).all(axis=-1)
-    cell = np.array(powder.cell.parameters)
-    strain = _filled(on_grid(fit.values.cell / cell - 1), good)
-    width = _filled(np.maximum(on_grid(fit.values.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
+    good[some] &= np.isfinite(fit.strain).all(axis=-1)
+    strain = _filled(on_grid(fit.strain), good)
+    width = _filled(np.maximum(on_grid(fit.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
     around = np.asarray(dataclasses.replace(model, bins=None).surroundings())
     seen = counts >= 0
     mean = np.sum(counts - around, axis=(0, 1, 2), where=seen) / np.maximum(seen.sum(axis=(0, 1, 2)), 1)

@@ -44,8 +44,9 @@ class Bins(eqx.Module):
         """Sums."""
         parts = []
         for first, bins, size in self.runs:
-            part = values[..., first : first + bins * size]
-            parts.append(part if size == 1 else part.reshape(*part.shape[:-1], bins, size).sum(-1))
+            # Of slices with a stride: with a reduction XLA computes what stands before it once for every run.
+            slices = [values[..., first + k : first + bins * size : size] for k in range(size)]
+            parts.append(sum(slices[1:], start=slices[0]))
         return jnp.concatenate(parts, axis=-1)
 
 
@@ -181,7 +182,7 @@ class DiffractionTomography(eqx.Module):
                 [peak_patterns(lattice, self.powder, None, strength) for strength in strengths]
             )
             parts.extend(self.factors.weighted(scaled))
-        return self.binned(jnp.stack(parts))
+        return jnp.stack([self.binned(part) for part in parts])
 
     def transform(self, voxels: Float[Array, "part y x z bin"]) -> Float[Array, "view v u bin"]:
         """Expected counts of what `voxels` gives: linear."""
