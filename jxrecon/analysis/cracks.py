@@ -1,17 +1,18 @@
 """Cracks of a particle: sheets of pores through its core, told apart, with their width and how far they reach.
 
-A crack's voxels are pores where the sheetness is at least `WEAK` in a region that somewhere, in `FEWEST` pores, reaches `STRONG`.
-Cracks start in the core, so that each lies about a plane through it. The planes are taken one after the other: of many normals n the one
-whose neighbourhood
+A crack's voxels are pores where the sheetness is at least `WEAK` in a region that somewhere, in `FEWEST` pores, reaches
+`STRONG`. Cracks start in the core, so that each lies about a plane through it. The planes are taken one after the other: of
+many normals n the one whose neighbourhood
 
     exp(-(sin of the angle between x and the plane)^2 / (2 0.12^2))
 
-holds most of the score that the planes before it have not explained, as long as that is a share of `LEAST` and the plane has `STRONG`
-pores of its own. A voxel belongs to the nearest plane, if its own disc leans less than 53 degrees against it, else to the one it leans
-against less.
+holds most of the score that the planes before it have not explained, as long as that is a share of `LEAST` and the plane has
+`STRONG` pores of its own. A voxel belongs to the nearest plane, if its own disc leans less than 53 degrees against it, else to
+the one it leans against less.
 
-A crack comes from the core if its radius (0 in the centre, 1 at the surface) begins below 0.2, and reaches the surface if its outermost
-voxel has at most `SURFACE` voxels of solid before it. Two planes within about 20 degrees of each other come out as one.
+A crack comes from the core if its radius (0 in the centre, 1 at the surface) begins below 0.2, and reaches the surface if its
+outermost voxel has at most `SURFACE` voxels of solid before it. Two planes within about 20 degrees of each other come out as
+one.
 """
 
 import dataclasses

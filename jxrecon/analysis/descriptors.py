@@ -2,10 +2,10 @@
 
     S2(r) = P(x and x + r are pore | both are inside) = sum u u(+r) / sum m m(+r)      averaged over directions
 
-with u the pores (or their shares) and m what counts as inside, by FFT, the volume padded by the longest lag: S2(0) is the porosity,
-and far away, where nothing is correlated, its square. Chords are the runs of pore along lines of the grid; a line sees long ones more
-often, so that their mean length is 4 V / S for a body of volume V and surface S that random lines meet. The Euler number counts bodies
-and their cavities, less their tunnels.
+with u the pores (or their shares) and m what counts as inside, by FFT, the volume padded by the longest lag: S2(0) is the
+porosity, and far away, where nothing is correlated, its square. Chords are the runs of pore along lines of the grid; a line
+sees long ones more often, so that their mean length is 4 V / S for a body of volume V and surface S that random lines meet.
+The Euler number counts bodies and their cavities, less their tunnels.
 
 Torquato, Random Heterogeneous Materials (2002), doi 10.1007/978-1-4757-6355-3.
 """

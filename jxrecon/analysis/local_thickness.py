@@ -5,15 +5,15 @@ outside, in voxels, the squared radius at x is
 
     R^2(x) = max { r^2(c) : |x - c|^2 < r^2(c) }.
 
-Only balls that no neighbour's ball holds are painted: B(c) lies in the ball about c + o of squared radius max_(p in B(c)) |p - o|^2 + 1
-(distance ridge; Saito & Toriwaki). The map is the one that all balls would give, voxel for voxel.
+Only balls that no neighbour's ball holds are painted: B(c) lies in the ball about c + o of squared radius max_(p in B(c)) |p -
+o|^2 + 1 (distance ridge; Saito & Toriwaki). The map is the one that all balls would give, voxel for voxel.
 
-A ball of radius r about the middle of a voxel, which ends at the middle of a voxel outside, fills 2 r - 1 voxels in a row; to call 2 r
-its diameter, as the usual programs do, is one voxel too much. Where that matters, shares of voxels say more (`subvoxel_thickness`).
-Beyond the edge of the volume nothing is known: there is no wall.
+A ball of radius r about the middle of a voxel, which ends at the middle of a voxel outside, fills 2 r - 1 voxels in a row; to
+call 2 r its diameter, as the usual programs do, is one voxel too much. Where that matters, shares of voxels say more
+(`subvoxel_thickness`). Beyond the edge of the volume nothing is known: there is no wall.
 
-Hildebrand & Ruegsegger, J. Microscopy 185, 67 (1997), doi 10.1046/j.1365-2818.1997.1340694.x; Saito & Toriwaki, Pattern Recognition
-27, 1551 (1994), doi 10.1016/0031-3203(94)90133-3.
+Hildebrand & Ruegsegger, J. Microscopy 185, 67 (1997), doi 10.1046/j.1365-2818.1997.1340694.x; Saito & Toriwaki, Pattern
+Recognition 27, 1551 (1994), doi 10.1016/0031-3203(94)90133-3.
 """
 
 import itertools

@@ -3,13 +3,14 @@
     share = 1 - n / n_solid  within the particle, 0 outside           (between 0 and 1)
     porosity = pore volume / particle volume
 
-Each voxel of pore counts with the diameter of the largest ball that covers it (`local_thickness`), so that the distribution is one of
-volume, whatever of the pores hang together. Below the resolution of the volume a diameter is that of the blur: such pores are left out
-of distribution and quantiles, and their part of the pore volume is reported. Two conventions of a diameter are in use, 2 r - 1 and 2 r
-voxels; at 20 nm voxels they are 20 nm apart, and numbers of one kind compare with the same kind only.
+Each voxel of pore counts with the diameter of the largest ball that covers it (`local_thickness`), so that the distribution is
+one of volume, whatever of the pores hang together. Below the resolution of the volume a diameter is that of the blur: such
+pores are left out of distribution and quantiles, and their part of the pore volume is reported. Two conventions of a diameter
+are in use, 2 r - 1 and 2 r voxels; at 20 nm voxels they are 20 nm apart, and numbers of one kind compare with the same kind
+only.
 
-Diameters in the unit of the voxel's edge, metres by default. Tsai et al., iScience 11, 356 (2019), doi 10.1016/j.isci.2018.12.028 (the
-histograms).
+Diameters in the unit of the voxel's edge, metres by default. Tsai et al., iScience 11, 356 (2019), doi
+10.1016/j.isci.2018.12.028 (the histograms).
 """
 
 import dataclasses

@@ -1,14 +1,15 @@
 """How much more pore lies in a thin disc about each voxel than around it: cracks that cross porous and dense layers.
 
-A particle's pores lie in onion layers; a crack runs across them, from the core outwards. The share s(x) of pore that a voxel's layer
-leads one to expect is the mean b(x) over a disc at right angles to the radius. In a disc of the normal n, a Gaussian K of a thickness of
-1.2 voxels and a spread of 9 voxels (standard deviations, sum 1), the excess
+A particle's pores lie in onion layers; a crack runs across them, from the core outwards. The share s(x) of pore that a voxel's
+layer leads one to expect is the mean b(x) over a disc at right angles to the radius. In a disc of the normal n, a Gaussian K
+of a thickness of 1.2 voxels and a spread of 9 voxels (standard deviations, sum 1), the excess
 
     z_n(x) = sum_y K w (s - b) / sqrt(sum_y (K w)^2 b (1 - b)),     w = 1 / (b (1 - b) + 0.03)
 
-counts dense layers most, where hardly anything but a crack is open, and carries across porous ones. The score is the largest z_n over
-normals that a sheet along the radius can have (|n . r| < 0.4; all within a spread of the core). In standard deviations of voxels that
-are open by chance each on its own; pores are larger than voxels, so that scores of up to about 8 come by chance.
+counts dense layers most, where hardly anything but a crack is open, and carries across porous ones. The score is the largest
+z_n over normals that a sheet along the radius can have (|n . r| < 0.4; all within a spread of the core). In standard
+deviations of voxels that are open by chance each on its own; pores are larger than voxels, so that scores of up to about 8
+come by chance.
 """
 
 import dataclasses

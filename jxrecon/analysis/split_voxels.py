@@ -1,12 +1,12 @@
 """Smaller voxels that keep what each voxel holds: pores below its size, drawn from the shares of voxels.
 
-A voxel of which a share s is pore becomes f^3 voxels, of which round(s f^3) are pore: those where the share, interpolated linearly
-between the middles of voxels, is highest. A threshold at one half instead loses all pores that fill no voxel by half, which are the
-cusps between grains, and fattens others by as much: the volume is nearly right, the sizes are not.
+A voxel of which a share s is pore becomes f^3 voxels, of which round(s f^3) are pore: those where the share, interpolated
+linearly between the middles of voxels, is highest. A threshold at one half instead loses all pores that fill no voxel by half,
+which are the cusps between grains, and fattens others by as much: the volume is nearly right, the sizes are not.
 
-Each pore of less than half a fine voxel is lost as before, and noise that exceeds half a fine voxel (1/16 for f = 2) draws pores that
-are not there: shares below `least` are taken for noise. Super-resolution mapping (Atkinson, Int. J. Remote Sensing 18, 699, 1997, doi
-10.1080/014311697218700).
+Each pore of less than half a fine voxel is lost as before, and noise that exceeds half a fine voxel (1/16 for f = 2) draws
+pores that are not there: shares below `least` are taken for noise. Super-resolution mapping (Atkinson, Int. J. Remote Sensing
+18, 699, 1997, doi 10.1080/014311697218700).
 """
 
 import numpy as np
@@ -45,8 +45,7 @@ def split_voxels(
     share: Shaped[np.ndarray, "..."], finer: int = 2, least: float | int = 0
 ) -> Bool[np.ndarray, "_ _ _"]:
     """Pores on voxels `finer` times smaller. Raises InputError for what has no pores or no walls."""
-    values = checked_share(share, 0.5 / finer**3)
-    values = np.where(values < least, 0, values)
+    values = checked_share(np.where(share < least, 0, share), 0.5 / finer**3)
     between = ndimage.zoom(values, finer, order=1, mode="nearest", grid_mode=True)
     wanted = np.rint(values.ravel() * finer**3).astype(int)
     pore = np.repeat((wanted > 0)[:, None], finer**3, axis=1)

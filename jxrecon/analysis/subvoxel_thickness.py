@@ -1,18 +1,19 @@
 """Local thickness to a fraction of a voxel, from the share of pore in each voxel: balls that end at the surface, not at voxels.
 
-The surface is where the share, linear between neighbouring voxels, crosses `level`: one point for each line of the grid that it
-cuts. With D(c) the distance of any place c to the nearest of these points,
+The surface is where the share, linear between neighbouring voxels, crosses `level`: one point for each line of the grid that
+it cuts. With D(c) the distance of any place c to the nearest of these points,
 
     diameter(x) = 2 max { D(c) : |x - c| <= D(c) + 0.3 }     (voxels),
 
-c over places on the ridge of D. These start at the middles of voxels where D rises by less than 0.6 voxel for each voxel on the way to
-any neighbour, and climb: away from all points of the surface that are as near as the nearest, by steps of 1/2, 1/4 and 1/8 voxel, kept
-where D grows. The 0.3 closes the gaps between balls whose middles are about a voxel apart. Where none reaches (a few voxels of the
-surface), the nearest voxel's value stands, as in the clean-up of Hildebrand & Ruegsegger's method in use.
+c over places on the ridge of D. These start at the middles of voxels where D rises by less than 0.6 voxel for each voxel on
+the way to any neighbour, and climb: away from all points of the surface that are as near as the nearest, by steps of 1/2, 1/4
+and 1/8 voxel, kept where D grows. The 0.3 closes the gaps between balls whose middles are about a voxel apart. Where none
+reaches (a few voxels of the surface), the nearest voxel's value stands, as in the clean-up of Hildebrand & Ruegsegger's method
+in use.
 
-The mean diameter of slabs and balls of 2.5 to 12 voxels, anywhere and in any direction, is right within 0.25 voxel. Points on the
-surface are about a voxel apart, so that D is slightly too large, by 0.1 / D. Diameters are those of what the voxels show: pores
-narrower than about a voxel are not among them.
+The mean diameter of slabs and balls of 2.5 to 12 voxels, anywhere and in any direction, is right within 0.25 voxel. Points on
+the surface are about a voxel apart, so that D is slightly too large, by 0.1 / D. Diameters are those of what the voxels show:
+pores narrower than about a voxel are not among them.
 
 Hildebrand & Ruegsegger, J. Microscopy 185, 67 (1997), doi 10.1046/j.1365-2818.1997.1340694.x.
 """
