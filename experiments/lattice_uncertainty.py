@@ -37,6 +37,7 @@ from jxrecon.storage import write_json_atomically
 
 Maps = dict[str, np.ndarray]
 NAMES = [f"{kind}{''.join(map(str, hkl))}" for kind in ("fwhm", "area") for hkl in HKL]
+STEP_M = 0.5e-6  # between rays, on a grid of 64
 CLOSE, TWICE, COVERED = 0.2, 2.0, 0.9
 SMALLEST = 1e-12
 
@@ -171,7 +172,7 @@ def main() -> None:
             print(f"draw {seed}: done", file=sys.stderr, flush=True)
     figures, volume, mask = judged(files, setting)
     write_json_atomically(a.out / "uncertainty.json", {"setting": dataclasses.asdict(setting), **figures})
-    save(stated_and_found(volume, mask, "standard error of V / Å³"), a.out / "uncertainty.png")
+    save(stated_and_found(volume, mask, "V, Å³", STEP_M * 64 / setting.size), a.out / "uncertainty.png")
     print(f"{setting}, {int(mask.sum())} voxels\n\n{table(figures)}\n")
     print(*answers(figures), sep="\n")
 

@@ -63,6 +63,18 @@ def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
     return maps[tuple(nearest)]
 
 
+def _bridged(values: np.ndarray, known: Bool[np.ndarray, " channel"]) -> np.ndarray:
+    """Channels that no ray has, on the line between their neighbours."""
+    if known.all() or not known.any():
+        return values
+    channel, good = np.arange(known.size), np.flatnonzero(known)
+    place = np.interp(channel, good, np.arange(good.size))
+    low = np.minimum(place.astype(int), good.size - 1)
+    high = np.minimum(low + 1, good.size - 1)
+    share = (place - low).astype(values.dtype)
+    return (1 - share) * values[..., good[low]] + share * values[..., good[high]]
+
+
 def _background(mean, volume, two_theta_deg, centre_deg, fwhm_deg: float, knots: int):
     """Map (y, x, z, 1), and coefficients of ln(spectrum), Chebyshev from degree 1 on; of channels far from all peaks.
 
@@ -88,7 +100,9 @@ def first_lattice(
 ) -> Lattice:
     """Start of the direct reconstruction, with one term of background. The model's basis: Chebyshev from degree 1 on."""
     powder = model.powder
-    volume = np.asarray(pattern_emission(jnp.asarray(counts, jnp.float32), model))
+    seen = counts >= 0
+    known = seen.any(axis=(0, 1, 2))
+    volume = _bridged(np.asarray(pattern_emission(jnp.asarray(counts, jnp.float32), model)), known)
     fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg)
 
     def on_grid(values: np.ndarray) -> np.ndarray:
@@ -103,8 +117,8 @@ def first_lattice(
     strain = _filled(on_grid(fit.strain), good)
     width = _filled(np.maximum(on_grid(fit.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
     around = np.asarray(dataclasses.replace(model, bins=None).surroundings())
-    seen = counts >= 0
     mean = np.sum(counts - around, axis=(0, 1, 2), where=seen) / np.maximum(seen.sum(axis=(0, 1, 2)), 1)
+    mean = _bridged(mean, known)
     level, shape = _background(
         mean, volume, two_theta_deg, powder.reference_deg, fwhm_deg, model.basis.shape[0]
     )

@@ -105,7 +105,7 @@ def mean_pattern_fit(
         edge = max(centre, edge + gap)
         top.annotate(name, (edge, 1.04 * high), fontsize=9, ha="center", va="bottom", annotation_clip=False)
     top.set(ylabel="counts per channel", ylim=(-0.09 * high, 1.03 * high))
-    top.legend(loc="upper right", bbox_to_anchor=(1.0, 0.93))
+    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     below.plot(two_theta_deg, y - m, color=BLUE, linewidth=0.8)
     below.axhline(0, color=BLACK, linewidth=0.6)
     below.set(xlabel="2θ (degrees)", ylabel="residual")
