@@ -78,7 +78,7 @@ def prepared(variation: float, seed: int, state: str) -> Pieces:
         f"epochs={FIRST}",
         f"optimisers.positions.shift.start={FIRST * 3 // 10}",
     ]
-    return prepare(construct(planned(compose(changes))))
+    return prepare(construct(planned(compose(changes).cfg)))
 
 
 def scores(pieces: Pieces, parameters: Parameters) -> dict[str, float]:
