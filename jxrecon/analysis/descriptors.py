@@ -32,9 +32,9 @@ class TwoPoint:
 def _correlated(values: np.ndarray, size: list[int], longest: int) -> Float[np.ndarray, "dz dy dx"]:
     """sum of values(x) values(x + r) for lags r of -longest to longest along each axis, 0 in the middle."""
     axes = tuple(range(values.ndim))
-    spectrum = fft.rfftn(values, size, axes=axes, workers=-1)
+    spectrum = np.asarray(fft.rfftn(values, size, axes=axes, workers=-1))
     power = spectrum.real**2 + spectrum.imag**2
-    whole = fft.irfftn(power, size, axes=axes, workers=-1)
+    whole = np.asarray(fft.irfftn(power, size, axes=axes, workers=-1))
     lags = np.arange(-longest, longest + 1)
     return whole[np.ix_(*(lags % n for n in size))]
 
@@ -55,18 +55,18 @@ def two_point_correlation(
     values = np.where(inside, share, 0).astype(np.float32)
     if not np.isfinite(values).all():
         raise InputError("some shares of pore are no numbers; expected 0 to 1.")
-    longest = min(share.shape) // 2 if longest is None else longest
-    edges = np.arange(longest + 2) - 0.5 if edges is None else edges
-    size = [int(fft.next_fast_len(n + longest, real=True)) for n in share.shape]
-    lag = np.arange(-longest, longest + 1, dtype=np.float32)
+    reach = min(share.shape) // 2 if longest is None else longest
+    edges = np.arange(reach + 2) - 0.5 if edges is None else edges
+    size = [int(fft.next_fast_len(n + reach, real=True) or n + reach) for n in share.shape]
+    lag = np.arange(-reach, reach + 1, dtype=np.float32)
     apart = np.sqrt(lag[:, None, None] ** 2 + lag[:, None] ** 2 + lag**2).ravel()
     number = np.digitize(apart, edges) - 1
-    there = (number >= 0) & (number < len(edges) - 1) & (apart <= longest)
+    there = (number >= 0) & (number < len(edges) - 1) & (apart <= reach)
 
     def binned(weights: np.ndarray) -> np.ndarray:
         return np.bincount(number[there], weights.ravel()[there], len(edges) - 1)
 
-    pairs, found = _correlated(inside.astype(np.float32), size, longest), _correlated(values, size, longest)
+    pairs, found = _correlated(inside.astype(np.float32), size, reach), _correlated(values, size, reach)
     total = np.maximum(binned(pairs), 1e-9)
     return TwoPoint(binned(apart * pairs.ravel()) / total, binned(found) / total, total)
 

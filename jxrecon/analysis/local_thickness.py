@@ -25,7 +25,7 @@ from scipy import ndimage
 from ..errors import InputError
 from .region import bounding_box
 
-NEIGHBOURS = [o for o in itertools.product((-1, 0, 1), repeat=3) if any(o)]
+NEIGHBOURS = np.array([o for o in itertools.product((-1, 0, 1), repeat=3) if any(o)])
 AT_ONCE = 2**22  # voxels painted at once
 
 
@@ -86,7 +86,7 @@ def local_squared_radius(pore: Shaped[np.ndarray, "..."]) -> Int[np.ndarray, "z 
     ridge = np.ones(len(centre), bool)
     for offset in NEIGHBOURS:
         kind = np.abs(offset).sum() - 1
-        ridge &= flat[centre + strides @ offset] < needed[size, kind]
+        ridge &= flat[centre + int(strides @ offset)] < needed[size, kind]
     centre, size = centre[ridge], size[ridge]
     painted = np.zeros_like(flat)
     for number, limit in enumerate(sizes):  # small first, larger ones overwrite

@@ -53,7 +53,7 @@ class Discs:
     squared: np.ndarray
 
     def spectrum(self, volume: Float[np.ndarray, "z y x"]) -> Complex[np.ndarray, "_ _ _"]:
-        return fft.rfftn(volume.astype(np.float32), self.padded, workers=-1)
+        return np.asarray(fft.rfftn(volume.astype(np.float32), self.padded, workers=-1))
 
     def mean(
         self,
@@ -65,11 +65,15 @@ class Discs:
         along, across = size
         part = sum(k * float(n) for k, n in zip(self.wave, normal)) ** 2
         kernel = np.exp((part * (across**2 - along**2) - self.squared * across**2) / 2)
-        return fft.irfftn(spectrum * kernel, self.padded, workers=-1)[tuple(slice(n) for n in self.shape)]
+        return np.asarray(fft.irfftn(spectrum * kernel, self.padded, workers=-1))[
+            tuple(slice(n) for n in self.shape)
+        ]
 
 
 def discs(shape: tuple[int, int, int], spread: float) -> Discs:
-    padded = tuple(int(fft.next_fast_len(int(n + 3 * spread), real=True)) for n in shape)
+    wanted = [int(n + 3 * spread) for n in shape]
+    size_z, size_y, size_x = (int(fft.next_fast_len(n, real=True) or n) for n in wanted)
+    padded = size_z, size_y, size_x
     z, y, x = fft.fftfreq(padded[0]), fft.fftfreq(padded[1]), fft.rfftfreq(padded[2])
     axes = (z[:, None, None], y[:, None], x)
     wave = [(2 * np.pi * a).astype(np.float32) for a in axes]

@@ -46,7 +46,7 @@ def split_voxels(
 ) -> Bool[np.ndarray, "_ _ _"]:
     """Pores on voxels `finer` times smaller. Raises InputError for what has no pores or no walls."""
     values = checked_share(np.where(share < least, 0, share), 0.5 / finer**3)
-    between = ndimage.zoom(values, finer, order=1, mode="nearest", grid_mode=True)
+    between = np.asarray(ndimage.zoom(values, finer, order=1, mode="nearest", grid_mode=True))
     wanted = np.rint(values.ravel() * finer**3).astype(int)
     pore = np.repeat((wanted > 0)[:, None], finer**3, axis=1)
     mixed = np.flatnonzero((wanted > 0) & (wanted < finer**3))
@@ -55,4 +55,4 @@ def split_voxels(
     pore[mixed[:, None], order] = first
     z, y, x = values.shape
     small = pore.reshape(z, y, x, finer, finer, finer).transpose(0, 3, 1, 4, 2, 5)
-    return small.reshape(between.shape)
+    return small.reshape(z * finer, y * finer, x * finer)

@@ -45,7 +45,10 @@ def surface_points(share: Float[np.ndarray, "z y x"], level: float) -> Float[np.
         a, b = first[where], second[where]
         along = where[0] + (level - a) / (b - a)
         points.append(np.insert(np.column_stack(where[1:]).astype(np.float64), axis, along, axis=1))
-    return np.concatenate(points)
+    found = np.concatenate(points)
+    return (
+        found if len(found) > 1 else np.repeat(found, 2, axis=0)
+    )  # a search for one neighbour has another form
 
 
 def ridge_of(
@@ -69,7 +72,7 @@ def climb(
     place, reach = place.copy(), reach.copy()
     contacts = min(CONTACTS, tree.n)
     for step in STEPS:
-        far, which = tree.query(place, k=np.arange(1, contacts + 1), workers=-1)
+        far, which = tree.query(place, k=contacts, workers=-1)
         outward = (place[:, None] - tree.data[which]) / np.maximum(far, 1e-6)[..., None]
         touching = far < far[:, :1] + TOUCHING
         direction = np.sum(outward, axis=1, where=touching[..., None])
@@ -128,5 +131,5 @@ def subvoxel_thickness(
     missed = pore & (found == 0)
     if missed.any():
         nearest = ndimage.distance_transform_edt(found == 0, return_distances=False, return_indices=True)
-        found[missed] = found[tuple(axis[missed] for axis in nearest)]
+        found[missed] = found[tuple(axis[missed] for axis in np.asarray(nearest))]
     return 2.0 * found * voxel
