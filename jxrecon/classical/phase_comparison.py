@@ -11,15 +11,20 @@ blocks    runs of neighbouring channels are kept back, each channel once in all 
           a reconstruction, integrated with splitting); a block should be longer than the noise is correlated and no wider than
           half a reflection, which else is not seen at all.
 
-How far one alternative lies behind another, and the error of that, comes from their differences in every channel, d_i:
-sum d_i +- sqrt(n) std(d_i). Of those that lie within one error of the least chi^2, the one with the fewest unknowns is chosen: a
-phase too many costs about as much as it wins, so that the least alone would take it every other time.
+How far one alternative lies behind another is the difference of their chi^2; for given predictions a and b, the noise of what was
+kept back makes the error
+
+    2 (sum_held (a - b)^2 / sigma^2)^(1/2),      times chi per channel of the better one where that is above 1.
+
+Of those that lie within one error of the least chi^2, the one with the fewest unknowns is chosen: a phase too many costs about as
+much as it wins, so that the least alone would take it every other time.
 
 A cubic spinel is the special case c/a = 2 sqrt(6) of a layered oxide as far as the reflections go that both have; only the other
 ones, (220) of the spinel before all, and the unsplit (440) can tell.
 
 Thinning: Neufeld et al., J. Mach. Learn. Res. 25, 57 (2024), arXiv 2301.07276. Cross-validation: Stone, J. R. Stat. Soc. B 36,
-111 (1974), doi 10.1111/j.2517-6161.1974.tb00994.x; one error: Breiman et al., Classification and Regression Trees (1984).
+111 (1974), doi 10.1111/j.2517-6161.1974.tb00994.x; the rule: Breiman et al., Classification and Regression Trees
+(1984).
 """
 
 import dataclasses
@@ -34,6 +39,7 @@ from .whole_pattern import WholePattern
 from .whole_pattern_fit import Columns, Fitted, fitted_pattern, found_displacement
 
 KEPT = 0.7  # p of the file's head
+TOLERATED = 1.0  # errors
 UNSEEN = 1e6  # times its sigma, a channel has no weight
 WAYS = ("thinned", "blocks")
 Channels = Float[np.ndarray, " channel"]
@@ -63,8 +69,8 @@ class Comparison:
 
     @property
     def chosen(self) -> Int[np.ndarray, " pattern"]:
-        """Of those within one error of the least chi^2, the one with the fewest unknowns."""
-        near = self.behind <= self.behind_error
+        """Of those within TOLERATED errors of the least chi^2, the one with the fewest unknowns."""
+        near = self.behind <= TOLERATED * self.behind_error
         order = np.argsort(self.unknowns, kind="stable")
         return order[np.argmax(near[order], axis=0)]
 
@@ -153,14 +159,16 @@ def compare(
     ]
     chi = np.stack([chis for _, chis in found])  # (alternative, pattern, split, channel)
     # Draws repeat the same channels: their mean; folds share them out: their sum.
-    square = (chi**2).mean(axis=2) if way == "thinned" else (chi**2).sum(axis=2)
+    over = np.mean if way == "thinned" else np.sum
+    square = over(chi**2, axis=2)
     best = np.argmin(square.sum(axis=-1), axis=0)
-    apart = square - np.take_along_axis(square, best[None, :, None], axis=0)
+    apart = over((chi - np.take_along_axis(chi, best[None, :, None, None], axis=0)) ** 2, axis=2).sum(axis=-1)
+    total, least = square.sum(axis=-1), square.mean(axis=-1).min(axis=0)
     return Comparison(
         names=tuple(models),
         unknowns=tuple(len(free[name]) + model.scales for name, model in models.items()),
         fits=tuple(tuple(fits) for fits, _ in found),
         held_out=square.mean(axis=-1),
-        behind=apart.sum(axis=-1),
-        behind_error=np.sqrt(apart.shape[-1]) * apart.std(axis=-1),
+        behind=total - total.min(axis=0),
+        behind_error=2 * np.sqrt(apart * np.maximum(least, 1)),
     )

@@ -46,7 +46,7 @@ class PhaseComparison(AbstractTask):
     range_deg: tuple[float, ...] | None = None
     way: str = "auto"
     folds: int = 5
-    block: int = 3
+    block: int | None = None
     spectrum: str = "single"
     profile: str = "pseudo_voigt"
     shifts: tuple[str, ...] = eqx.field(converter=texts, default=("zero",))
@@ -116,7 +116,7 @@ class PhaseComparison(AbstractTask):
             fwhm_deg=self.fwhm_deg,
             way=("thinned" if whole else "blocks") if self.way == "auto" else self.way,
             folds=self.folds,
-            block=self.block,
+            block=self.block or max(int(self.fwhm_deg / 2 / np.median(np.diff(x))), 1),
             background_terms=self.background_terms,
             search_deg=self.search_deg if "displacement" in self.shifts else 0.0,
         )
