@@ -19,8 +19,10 @@ def bulk_patterns(
     two_theta_deg: Spectrum,
     wavelength_m: float,
     reflections: Mapping[str, float],
+    truth: Mapping[str, Spectrum] | None = None,
 ) -> Figure:
-    """Each relative to its highest channel and put above the one before; marks where `reflections` (2 theta) are expected."""
+    """Each relative to its highest channel and put above the one before, the truth as thin broken lines; marks where
+    `reflections` (2 theta) are expected."""
     figure = new_figure(8.6, 4.6)
     axes = figure.add_subplot()
     for number, (colour, (state, pattern)) in enumerate(zip(COLOURS, patterns.items())):
@@ -31,6 +33,9 @@ def bulk_patterns(
             linewidth=1.2,
             label=state_name(state),
         )
+        if truth is not None and state in truth:
+            exact = truth[state] / truth[state].max() + 0.55 * number
+            axes.plot(two_theta_deg, exact, color=BLACK, linewidth=0.7, linestyle="--")
     for name, angle in reflections.items():
         axes.plot([angle, angle], [-0.09, -0.03], color=BLACK, linewidth=1)
         axes.annotate(f"({name})", (angle, -0.1), ha="center", va="top", fontsize=9)

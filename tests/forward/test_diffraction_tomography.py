@@ -10,6 +10,7 @@ import pytest
 from small_lattice import CELL, HKL, TWO_THETA_DEG, WAVELENGTH_M, lattice, model
 
 from jxrecon.errors import InputError
+from jxrecon.forward.angular_factors import radial_texture
 from jxrecon.forward.cell import bragg_deg
 from jxrecon.forward.diffraction_tomography import (
     bins_around,
@@ -25,11 +26,23 @@ from jxrecon.objective import Objective
 from jxrecon.parameters import Parameters, Positions, Probe
 
 SIZE, SLICES = 7, 2
+ANGLE = np.arange(6) * np.pi / 6
+
+
+def textured(strength=(0.2, -0.1, 0.3), dtype=np.float32):
+    """Factors that follow the radius."""
+    factors = radial_texture(ANGLE, 3, (SIZE, SIZE, SLICES))
+    factors = dataclasses.replace(factors, coefficient=jnp.asarray(strength)[:, None])
+    return jax.tree.map(lambda a: jnp.asarray(a, dtype), factors)
+
+
 ALL = {
     "beam": gaussian_beam(2.0),
     "absorption": np.full((SIZE, SIZE, SLICES), 0.02),
     "distance": 400.0,
     "bins": bins_around(TWO_THETA_DEG, bragg_deg(HKL, CELL, WAVELENGTH_M), 0.8),
+    "around": np.exp(-TWO_THETA_DEG / 10)[None, None, None],
+    "factors": textured(),
 }
 CASES = {"plain": {}, **{name: {name: value} for name, value in ALL.items()}, "all": ALL}
 
