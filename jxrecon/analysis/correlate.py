@@ -8,7 +8,7 @@ coefficient of Pearson over the coarse voxels that are mostly particle. Both gri
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float, Real, Shaped
 from scipy import ndimage
 
 from .volume_registration import VolumeAlignment, matched, moved, register
@@ -22,9 +22,7 @@ def equivalent_radius(mask: Bool[np.ndarray, "z y x"]) -> float:
     return float(np.cbrt(np.count_nonzero(mask) * 3 / (4 * np.pi)))
 
 
-def crack_proximity(
-    crack: Bool[np.ndarray, "z y x"], length: float | int
-) -> Float[np.ndarray, "z y x"]:
+def crack_proximity(crack: Bool[np.ndarray, "z y x"], length: float | int) -> Float[np.ndarray, "z y x"]:
     """exp(-d / length), lengths in voxels; 1 in a crack, 0 everywhere where there is none."""
     if not crack.any():
         return np.zeros(crack.shape, np.float32)
@@ -32,7 +30,7 @@ def crack_proximity(
 
 
 def coarsened(
-    values: Real[np.ndarray, "_ _ _"], weight: Real[np.ndarray, "_ _ _"], by: int
+    values: Real[np.ndarray, "_ _ _"], weight: Shaped[np.ndarray, "_ _ _"], by: int
 ) -> tuple[Float[np.ndarray, "z y x"], Float[np.ndarray, "z y x"]]:
     """Weighted means over cubes of `by`^3 voxels and the mean weights; NaN where the weight is 0. Margins that fill no cube go,
     as much on either side."""
@@ -51,7 +49,7 @@ def coarsened(
 def brought_together(
     density: Real[np.ndarray, "_ _ _"], matter: Float[np.ndarray, "z y x"]
 ) -> VolumeAlignment:
-    """How the tomogram's density, on the coarse voxels, has to move onto what diffraction sees of matter (areas of reflections)."""
+    """How the tomogram's density, on the coarse voxels, has to move onto what diffraction sees of matter."""
     return register(density, matter, np.ones_like(matter))
 
 

@@ -199,7 +199,8 @@ def particle_of(
     filled = np.count_nonzero(whole & above) / max(np.count_nonzero(whole), 1)
     if filled < FILLED:
         raise InputError(
-            f"no body above {level:.3g} e/A^3: what there is holds {100 * filled:.0f} % of solid, as noise does; expected a particle."
+            f"no body above {level:.3g} e/A^3: what there is holds {100 * filled:.0f} % of solid, as noise does; "
+            "expected a particle."
         )
     labels, count = parted(whole, np.where(whole, distance, 0))
     mask = labels == 1
@@ -211,7 +212,9 @@ def _said(mask: np.ndarray, bodies: np.ndarray, distance: np.ndarray, count: int
     """Warnings about a mask: touching bodies, others, faces."""
     found = ()
     if count > 1:
-        found += (f"{count} particles touch; they were parted where they are narrowest, and the deepest taken",)
+        found += (
+            f"{count} particles touch; they were parted where they are narrowest, and the deepest taken",
+        )
     elif other := _others(bodies, mask, distance):
         found += (f"{other + 1} particles lie in the volume; the deepest was taken",)
     if faces := _faces(mask):

@@ -3,10 +3,10 @@
     resolved     share of the particle's voxels below a threshold; uncertain by what a threshold 0.05 e/A^3 off would give
     whole        mean over the particle of  phi = 1 - n_e / n_s,  pores too small to be seen included
 
-n_s is the density of the solid. Taken for 1.0 e/A^3 everywhere, what charging takes out of it (lithium, oxygen) and what expansion
-dilutes reads as pores; 1.227 is that of the pristine crystal, in which a mass density of 3.6 g/cm^3 is already 17 % of pores. With
-the composition Li_y M O_(2-x) and the volume of the cell, n_s = n_ref [Z(y, x)/Z_0] [V_0/V] (`forward.solid_density`), and an
-error of the composition moves phi by
+n_s is the density of the solid. Taken for 1.0 e/A^3 everywhere, what charging takes out of it (lithium, oxygen) and what
+expansion dilutes reads as pores; 1.227 is that of the pristine crystal, in which a mass density of 3.6 g/cm^3 is already 17 %
+of pores. With the composition Li_y M O_(2-x) and the volume of the cell, n_s = n_ref [Z(y, x)/Z_0] [V_0/V]
+(`forward.solid_density`), and an error of the composition moves phi by
 
     d phi = (1 - phi) (3 dy - 8 dx) / Z(y, x)
 
@@ -37,8 +37,8 @@ class ResolvedPorosity:
 
 @dataclasses.dataclass(frozen=True)
 class Chemistry:
-    """Lithium y and lost oxygen x of Li_y M O_(2-x), and the volume of the cell over that of the pristine one (a number, or a map on
-    the voxels of the density)."""
+    """Lithium y and lost oxygen x of Li_y M O_(2-x), and the volume of the cell over that of the pristine one (a number, or a
+    map on the voxels of the density)."""
 
     lithium: float
     lost_oxygen: float = 0.0

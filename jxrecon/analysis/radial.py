@@ -94,7 +94,7 @@ def radial_profile(
 
 
 def zone_mean(
-    values: Real[np.ndarray, "z y x"], rho: Float[np.ndarray, "z y x"], zone: tuple[float, float]
+    values: Real[np.ndarray, "z y x"], rho: Float[np.ndarray, "z y x"], zone: tuple[float | int, float | int]
 ) -> float:
     """Mean over the voxels with zone[0] <= rho < zone[1]; NaN where there is none."""
     inside = (rho >= zone[0]) & (rho < zone[1]) & np.isfinite(values)
@@ -106,7 +106,7 @@ def quadratic(
     mean: Float[np.ndarray, " shell"],
     weight: Real[np.ndarray, " shell"] | None = None,
 ) -> Quadratic:
-    """Least squares with these weights (voxels or volumes), without shells that are no number; ValueError for fewer than three."""
+    """Least squares with these weights (voxels or volumes), without shells that are no number; ValueError for less than three."""
     weight = np.ones_like(mean) if weight is None else np.asarray(weight, np.float64)
     good = np.isfinite(mean) & (weight > 0)
     if np.count_nonzero(good) < 3:

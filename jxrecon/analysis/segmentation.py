@@ -6,8 +6,8 @@ mark; with features f, scaled to mean 0 and variance 1 over the marked voxels, a
 
     p(k | f) = exp(w_k . f) / sum_j exp(w_j . f),      w minimises  -sum log p(mark | f) + ridge/2 |w|^2
 
-by Newton's method. The probabilities are calibrated: their sum is the expected number of voxels of a class, a less biased porosity
-than a count. For a map of labels the cut is where, by the probabilities themselves, the expected Dice coefficient
+by Newton's method. The probabilities are calibrated: their sum is the expected number of voxels of a class, a less biased
+porosity than a count. For a map of labels the cut is where, by the probabilities themselves, the expected Dice coefficient
 
     2 sum_(p > cut) p / (sum p + sum_(p > cut) 1)
 
@@ -63,9 +63,7 @@ class Classifier:
     scale: Float[np.ndarray, " _"]
     scales: tuple[float, float, int]
 
-    def probability(
-        self, density: Real[np.ndarray, "z y x"], kind: int = PORE
-    ) -> Float[np.ndarray, "z y x"]:
+    def probability(self, density: Real[np.ndarray, "z y x"], kind: int = PORE) -> Float[np.ndarray, "z y x"]:
         """Of one class (1, 2, ...) in each voxel."""
         z, y, x = density.shape
         step, margin = max(1, SLAB // (y * x)), int(np.ceil(4 * self.scales[1])) + 2
@@ -101,37 +99,48 @@ def _chances(weight: Float[Array, "k f"], values: Float[Array, "n f"]) -> Float[
     return jax.nn.softmax(jnp.concatenate([logits, jnp.zeros((len(values), 1), logits.dtype)], axis=1))
 
 
-def _loss(
-    flat: Float[Array, " _"], values: Float[Array, "n f"], mark: Int[Array, " n"], ridge: float
-) -> Float[Array, ""]:
-    """Divided by the number of marks; the constant is not held back."""
-    weight = flat.reshape(-1, values.shape[1])
-    chance = jnp.take_along_axis(_chances(weight, values), mark[:, None], axis=1)
-    held = ridge / 2 * jnp.sum(weight[:, :-1] ** 2)
-    return (held - jnp.sum(jnp.log(jnp.maximum(chance, 1e-30)))) / len(mark)
-
-
 @jax.jit
-def _newton(values, mark, start, ridge):
-    """Damped Newton steps: halved until the loss falls."""
+def _model(
+    weight: Float[Array, "k f"], values: Float[Array, "n f"], mark: Int[Array, " n"], ridge: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, "k f"], Float[Array, "k f k f"]]:
+    """Loss, slope and curvature; the constant is not held back.
 
-    def step(state):
-        flat, value, _, count = state
-        slope = jax.grad(_loss)(flat, values, mark, ridge)
-        curve = jax.hessian(_loss)(flat, values, mark, ridge) + 1e-6 * jnp.eye(len(flat))
-        move = -jnp.linalg.solve(curve, slope)
-        shares = 0.5 ** jnp.arange(8)
-        tried = jax.vmap(lambda s: _loss(flat + s * move, values, mark, ridge))(shares)
-        best = jnp.argmin(jnp.where(jnp.isfinite(tried), tried, jnp.inf))
-        falls = tried[best] < value
-        new = jnp.where(falls, flat + shares[best] * move, flat)
-        return new, jnp.minimum(tried[best], value), jnp.max(jnp.abs(new - flat)), count + 1
+    d^2/dw_j dw_k = sum_n (delta_jk p_j - p_j p_k) f f^T
+    """
+    count, width = weight.shape
+    chance = _chances(weight, values)
+    own = jnp.take_along_axis(chance, mark[:, None], axis=1)[:, 0]
+    held = ridge * (jnp.arange(width) < width - 1)
+    loss = jnp.sum(held * weight**2) / 2 - jnp.sum(jnp.log(jnp.maximum(own, 1e-30)))
+    free = chance[:, :count]
+    slope = (free - jax.nn.one_hot(mark, count)).T @ values + held * weight
+    both = jnp.eye(count) * free[:, :, None] - free[:, :, None] * free[:, None]
+    curve = jnp.einsum("njk,nf,ng->jfkg", both, values, values)
+    return loss, slope, curve + jnp.einsum("jk,fg->jfkg", jnp.eye(count), jnp.diag(held))
 
-    def goes_on(state):
-        return (state[2] > PRECISION) & (state[3] < STEPS)
 
-    first = _loss(start, values, mark, ridge)
-    return jax.lax.while_loop(goes_on, step, (start, first, jnp.asarray(jnp.inf, first.dtype), 0))[0]
+def _newton(
+    values: Float[Array, "n f"], mark: Int[Array, " n"], classes: int, ridge: float
+) -> Float[np.ndarray, "k f"]:
+    """Weights of all classes but the last: Newton's steps, halved until the loss falls."""
+    weight = jnp.zeros((classes - 1, values.shape[1]), jnp.float32)
+    strength = jnp.asarray(ridge, jnp.float32)
+    loss, slope, curve = _model(weight, values, mark, strength)
+    for _ in range(STEPS):
+        size = weight.size
+        square = np.asarray(curve, np.float64).reshape(size, size) + 1e-6 * np.eye(size)
+        move = -np.linalg.solve(square, np.asarray(slope, np.float64).ravel()).reshape(weight.shape)
+        for share in 0.5 ** np.arange(8):
+            tried = weight + jnp.asarray(share * move, jnp.float32)
+            found = _model(tried, values, mark, strength)
+            if float(found[0]) < float(loss):
+                break
+        else:
+            break  # nothing falls any more: rounding
+        weight, (loss, slope, curve) = tried, found
+        if share * np.abs(move).max() < PRECISION:
+            break
+    return np.asarray(weight, np.float64)
 
 
 def train(
@@ -152,11 +161,9 @@ def train(
     values = features(np.where(np.isfinite(density), density, 0), scales)[where].astype(np.float64)
     mean, scale = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-9)
     scaled = np.column_stack([(values - mean) / scale, np.ones(len(values))])
-    start = jnp.zeros((len(classes) - 1) * scaled.shape[1], jnp.float32)
-    found = _newton(
-        jnp.asarray(scaled, jnp.float32), jnp.asarray(marks[where] - 1, jnp.int32), start, float(ridge)
+    weight = _newton(
+        jnp.asarray(scaled, jnp.float32), jnp.asarray(marks[where] - 1, jnp.int32), len(classes), float(ridge)
     )
-    weight = np.asarray(found, np.float64).reshape(len(classes) - 1, -1)
     return Classifier(weight, mean, scale, scales)
 
 

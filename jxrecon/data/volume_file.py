@@ -1,8 +1,9 @@
 """A volume of densities from a file of any program: NeXus and other HDF5, stacks of TIFF, NumPy.
 
-HDF5: the dataset that is named, else what the NeXus attributes `default` and `signal` lead to (a `result.h5` of this package, maps of
-`write_maps`), else the only dataset with three axes. TIFF: a stack of pages, or a folder with one file for each slice, in the order
-of their names. The edge of the voxels comes from the axes of NeXus, or from ImageJ's tags; what is given as `voxel_nm` wins.
+HDF5: the dataset that is named, else what the NeXus attributes `default` and `signal` lead to (a `result.h5` of this package,
+maps of `write_maps`), else the only dataset with three axes. TIFF: a stack of pages, or a folder with one file for each slice,
+in the order of their names. The edge of the voxels comes from the axes of NeXus, or from ImageJ's tags; what is given as
+`voxel_nm` wins.
 """
 
 import dataclasses
@@ -172,7 +173,7 @@ class VolumeFile(eqx.Module):
 
     path: str
     dataset: str | None = None
-    voxel_nm: float | None = None
+    voxel_nm: float | int | None = None
     axes: str = "zyx"
     density_per_unit: float = eqx.field(converter=float, default=1.0)
     access: Access = Access()

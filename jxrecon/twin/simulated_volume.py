@@ -15,8 +15,8 @@ TRUTHS = ("occupancy", "inside", "radius", "crack_share", "volume_change", "crac
 
 
 class SimulatedVolume(eqx.Module):
-    """blur_nm: full width at half maximum of a Gaussian; noise: standard deviation of each voxel, e/A^3; capillary: glass around it,
-    or none."""
+    """blur_nm: full width at half maximum of a Gaussian; noise: standard deviation of each voxel, e/A^3; capillary: glass around
+    it, or none."""
 
     particle: Particle = Particle()
     blur_nm: float = eqx.field(converter=float, default=0.0)
