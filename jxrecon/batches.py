@@ -118,8 +118,11 @@ class Batches:
 
     @property
     def chunks_per_epoch(self) -> int:
-        """1 when everything is resident; else the number of blocks of the largest measurement."""
-        return max(self._block_count(name) for name in self.measurements)
+        """1 when everything is resident; else the number of blocks of the largest measurement.
+
+        Without a measurement every epoch is a single step: terms may hold their data themselves.
+        """
+        return max((self._block_count(name) for name in self.measurements), default=1)
 
     def block_frames(self, name: str) -> int:
         """Frames per block of one measurement."""
@@ -249,7 +252,7 @@ def _equal_shards(frames: np.ndarray, shards: list[np.ndarray]) -> np.ndarray:
 
 def _same_length(steps: dict[str, Steps]) -> dict[str, Steps]:
     """Every measurement has as many steps as the one with the most: shorter ones start again."""
-    most = max(s.scale.shape[0] for s in steps.values())
+    most = max((s.scale.shape[0] for s in steps.values()), default=1)
     return {
         name: jax.tree.map(lambda x: jnp.resize(x, (most, *x.shape[1:])), s)
         if s.scale.shape[0] != most

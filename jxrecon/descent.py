@@ -19,6 +19,10 @@ NEVER_FREE = (
     "alignment.view",
     "volume.softness",
     "volume.support",
+    "lattice.softness",
+    "lattice.floor",
+    "lattice.width_deg",  # `lattice.log_width` is the same freedom
+    "lattice.support",
 )
 
 

@@ -218,7 +218,7 @@ def fit(
 
 
 def _refuse_mini_batches(batches: Batches) -> None:
-    most = max(measurement.scan_count for _, measurement in batches.measurements.values())
+    most = max((measurement.scan_count for _, measurement in batches.measurements.values()), default=0)
     if batches.batch_size < most or batches.chunks_per_epoch > 1:
         raise InputError(
             f"`LBFGS` compares losses of the same frames, but `batch_size` is {batches.batch_size} of {most}; "
@@ -228,7 +228,7 @@ def _refuse_mini_batches(batches: Batches) -> None:
 
 def _clock(chunk: Chunk, chunks_per_epoch: int, dtype: type):
     """The epoch, with its fraction, at which each step of a chunk begins."""
-    count = next(iter(chunk.steps.values())).scale.shape[0]
+    count = next((steps.scale.shape[0] for steps in chunk.steps.values()), 1)
     fraction = np.arange(count) / count
     return jnp.asarray((chunk.number + fraction) / chunks_per_epoch, dtype)
 

@@ -41,6 +41,8 @@ ELSEWHERE = {
     "air",
     "positivity",
     "lattice_smoothness",
+    "cell_bounds",
+    "label_equality",
 }  # have tests of their own
 HALF = np.indices(SHAPE)[0] < 5
 PRIORS = {
