@@ -6,7 +6,7 @@ t(r) says between which shells a voxel lies: k in the middle of shell k, so that
 nothing jumps where a voxel passes from one to the next. Voxels with t at or beyond the number of shells, or at or below -1,
 belong to none. Linear in u; t is a constant. A shell without a voxel has mean 0.
 
-Sums go plane by plane: all shells of a plane while it is in the cache.
+Sums go plane by plane, as products of a matrix of weights with what is in the cache.
 """
 
 from functools import partial
@@ -24,44 +24,40 @@ def _hats(t: Array, count: int) -> Array:
     return jnp.maximum(1 - jnp.abs(t - number), 0)
 
 
-def shell_means_reference(
-    u: Volume, t: Volume, count: int
-) -> tuple[Float[Array, " shell"], Float[Array, " shell"]]:
-    """(means, voxels) of each shell, from all weights at once."""
-    hats = _hats(t, count)
-    voxels = jnp.sum(hats, axis=(1, 2, 3))
-    return jnp.sum(hats * u, axis=(1, 2, 3)) / jnp.maximum(voxels, LEAST), voxels
+def shell_sums_reference(u: Volume, t: Volume, count: int) -> Float[Array, " shell"]:
+    """sum_r w_k(r) u(r), from all weights at once."""
+    return jnp.sum(_hats(t, count) * u, axis=(1, 2, 3))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _shell_means(u, t, count):
+def _shell_sums(u, t, count):
     def plane(k, sums):
-        values = jnp.stack([u[k], jnp.ones_like(u[k])])
-        return sums + jnp.einsum("kxz,nxz->nk", _hats(t[k], count), values, precision="highest")
+        return sums + jnp.einsum("kn,n->k", _hats(t[k].ravel(), count), u[k].ravel(), precision="highest")
 
-    total, voxels = jax.lax.fori_loop(0, u.shape[0], plane, jnp.zeros((2, count), u.dtype))
-    return total / jnp.maximum(voxels, LEAST), voxels
+    return jax.lax.fori_loop(0, u.shape[0], plane, jnp.zeros(count, u.dtype))
 
 
-def _forward(u, t, count):
-    means, voxels = _shell_means(u, t, count)
-    return (means, voxels), (t, voxels)
-
-
-def _backward(count, kept, cotangent):
-    t, voxels = kept
+def _backward(count, t, cotangent):
     # A zero on either side: what lies outside of all shells reads it.
-    table = jnp.pad(cotangent[0] / jnp.maximum(voxels, LEAST), 2)
+    table = jnp.pad(cotangent, 2)
     place = jnp.clip(t, -2, count + 1) + 2
     first = jnp.clip(place.astype(jnp.int32), 0, count + 2)
     part = place - first
-    slope = table[first] * (1 - part) + table[first + 1] * part
-    return slope, jnp.zeros_like(t)
+    return table[first] * (1 - part) + table[first + 1] * part, jnp.zeros_like(t)
 
 
-_shell_means.defvjp(_forward, _backward)
+_shell_sums.defvjp(lambda u, t, count: (_shell_sums(u, t, count), t), _backward)
 
 
-def shell_means(u: Volume, t: Volume, count: int) -> tuple[Float[Array, " shell"], Float[Array, " shell"]]:
-    """(means, voxels) of each shell as the file's head says; differentiated with respect to u alone."""
-    return _shell_means(u, t, count)
+def shell_sums(u: Volume, t: Volume, count: int) -> Float[Array, " shell"]:
+    """sum_r w_k(r) u(r); differentiated with respect to u alone."""
+    return _shell_sums(u, t, count)
+
+
+def shell_means(
+    u: Volume, t: Volume, count: int, voxels: Float[Array, " shell"] | None = None
+) -> tuple[Float[Array, " shell"], Float[Array, " shell"]]:
+    """(m, voxels) of each shell as the file's head says; `voxels`, the sums of w_k, where they are known already."""
+    if voxels is None:
+        voxels = jax.lax.stop_gradient(shell_sums(jnp.ones_like(u), t, count))
+    return shell_sums(u, t, count) / jnp.maximum(voxels, LEAST), voxels

@@ -9,8 +9,8 @@ data come in: a particle's own profile is a result, and not what is known.
 
 Parameters: weight; target, n* of shells of equal width from the core on, e/A^3 (`quadratic` makes it from a parabola);
 spread, e/A^3; extent, radius of the particle relative to the ball that touches the nearest faces, where there is no mask;
-radius, the normalised radius of every voxel, above 1 outside. Cost at 128^3, value and gradient, 20 shells: 20 ms of one core
-(`kernels.shell_means`).
+radius, the normalised radius of every voxel, above 1 outside; voxels, of each shell, where they are known (`within`). Cost at
+128^3, value and gradient, 20 shells: 20 ms of one core (`kernels.shell_means`).
 
 Tsai et al., iScience 11, 356 (2019), doi:10.1016/j.isci.2018.12.028 (the profiles).
 """
@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import ndimage
 
-from ..kernels.shell_means import shell_means
+from ..kernels.shell_means import shell_means, shell_sums
 from ..objective import AbstractTerm, Batch
 from ..parameters import Parameters
 from .density import electron_density
@@ -48,6 +48,11 @@ def _distance(shape: tuple[int, ...], dtype) -> Float[Array, "y x z"]:
     return jnp.sqrt(y[:, None, None] ** 2 + x[:, None] ** 2 + z**2)
 
 
+def between_shells(radius: Float[Array, "y x z"], count: int) -> Float[Array, "y x z"]:
+    """t of `kernels.shell_means`; within the first shell's middle, and beyond the last one's, a voxel belongs to these alone."""
+    return jnp.where(radius <= 1, jnp.clip(radius * count - 0.5, 0, count - 1), count + 1)
+
+
 class RadialProfile(AbstractTerm):
     """See above."""
 
@@ -56,6 +61,7 @@ class RadialProfile(AbstractTerm):
     weight: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=1.0)
     extent: float = 0.9
     radius: Float[Array, "y x z"] | None = None
+    voxels: Float[Array, " shell"] | None = None
 
     def __check_init__(self):
         check_spread(self.spread)
@@ -67,7 +73,9 @@ class RadialProfile(AbstractTerm):
     def within(self, mask: Bool[np.ndarray, "y x z"]) -> "RadialProfile":
         """The same prior with the normalised radius of a particle's mask."""
         radius = jnp.asarray(normalised_radius(np.asarray(mask)), jnp.result_type(float))
-        return dataclasses.replace(self, radius=radius)
+        count = self.target.shape[0]
+        voxels = shell_sums(jnp.ones_like(radius), between_shells(radius, count), count)
+        return dataclasses.replace(self, radius=radius, voxels=voxels)
 
     def means(self, parameters: Parameters) -> tuple[Float[Array, " shell"], Float[Array, " shell"]]:
         """(mean density, voxels) of the shells."""
@@ -77,9 +85,7 @@ class RadialProfile(AbstractTerm):
             raise ValueError(
                 f"`radius` has {rho.shape} voxels, the volume {density.shape}; expected the same."
             )
-        # Inside the first shell's middle, and outside of the last one's, a voxel belongs to these alone.
-        t = jnp.where(rho <= 1, jnp.clip(rho * count - 0.5, 0, count - 1), count + 1)
-        return shell_means(density, t.astype(density.dtype), count)
+        return shell_means(density, between_shells(rho, count).astype(density.dtype), count, self.voxels)
 
     def __call__(self, parameters: Parameters, batch: dict[str, Batch]) -> Float[Array, ""]:
         means, voxels = self.means(parameters)

@@ -17,7 +17,7 @@ from jxrecon.kernels.gradient_penalty import (
 )
 from jxrecon.kernels.lineal_path import lineal_path, lineal_path_reference
 from jxrecon.kernels.partial_volume import mixture, mixture_reference, scaled_tail
-from jxrecon.kernels.shell_means import shell_means, shell_means_reference
+from jxrecon.kernels.shell_means import shell_means, shell_sums, shell_sums_reference
 from jxrecon.kernels.soft_opening import ball, ball_volume, opening, opening_reference
 from jxrecon.kernels.two_point import two_point, two_point_reference
 
@@ -48,8 +48,8 @@ PAIRS = {
     "lineal path": (lambda u: along(lineal_path(u, 4)), lambda u: along(lineal_path_reference(u, 4))),
     "two point": (lambda u: along(two_point(u, 4)), lambda u: along(two_point_reference(u, 4))),
     "shells": (
-        lambda u: along(shell_means(u, jnp.asarray(7 * OTHER - 2, u.dtype), 4)[0] ** 2),
-        lambda u: along(shell_means_reference(u, jnp.asarray(7 * OTHER - 2, u.dtype), 4)[0] ** 2),
+        lambda u: along(shell_sums(u, jnp.asarray(7 * OTHER - 2, u.dtype), 4) ** 2),
+        lambda u: along(shell_sums_reference(u, jnp.asarray(7 * OTHER - 2, u.dtype), 4) ** 2),
     ),
     "opening": (
         lambda u: jnp.vdot(OTHER.astype(u.dtype), opening(0.5 + 0.36 * u, 1.5)),
