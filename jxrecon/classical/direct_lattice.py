@@ -15,8 +15,9 @@ with what expectation maximisation says, one with twice as much: of these that w
 
     deviance / 2  +  freedom,
 
-is lower than with the same scales by more than its own standard error sqrt(2 freedom), as often as there is one. (Left to
-expectation maximisation alone they would end too small for the few places where a map has a kink.)
+is lower than with the same scales by more than the standard error of the difference, the root of twice that of the freedoms,
+as often as there is one. (Left to expectation maximisation alone they would end too small for the few places where a map has a
+kink.)
 
 Akaike, IEEE Trans. Autom. Control 19, 716 (1974), doi:10.1109/TAC.1974.1100705; Dempster, Laird & Rubin, J. R. Stat. Soc. B
 39, 1 (1977), doi:10.1111/j.2517-6161.1977.tb01600.x
@@ -71,8 +72,8 @@ class Fitted(NamedTuple):
         return self.deviance + self.freedom
 
     def falls_below(self, other: "Fitted") -> bool:
-        """By more than the standard error of its risk."""
-        return bool(other.risk - self.risk > np.sqrt(2 * self.freedom))
+        """By more than the standard error of the difference."""
+        return bool(other.risk - self.risk > np.sqrt(2 * abs(self.freedom - other.freedom)))
 
 
 @eqx.filter_jit
@@ -112,13 +113,26 @@ def _moved(old: Lattice, new: Lattice, draw, plan: tuple[Block, ...], typical) -
     return jnp.sqrt(jnp.max(sizes[0] / jnp.maximum(sizes[1], jnp.finfo(rho.dtype).tiny)))
 
 
+class Learnt(NamedTuple):
+    """What one part of a specimen says about the next: scales of the prior, total area that counts as density 1."""
+
+    scales: Float[np.ndarray, " unknown"]
+    typical: Float[Array, ""]
+
+
+def learnt(fitted: Fitted) -> Learnt:
+    return Learnt(fitted.scales, eqx.filter_jit(typical_area)(fitted.lattice))
+
+
 class _Path:
     """One problem: what all steps have in common."""
 
-    def __init__(self, model, counts, lattice: Lattice, prior: LatticeSmoothness, key: Array):
+    def __init__(
+        self, model, counts, lattice: Lattice, prior: LatticeSmoothness, key: Array, known: Learnt | None
+    ):
         self.model, self.counts = model, counts
         self.plan = blocks(lattice, prior.form_freedom, prior.amount_freedom)
-        self.typical = eqx.filter_jit(typical_area)(lattice)
+        self.typical = eqx.filter_jit(typical_area)(lattice) if known is None else known.typical
         self.noise = white_noise(lattice, counts, self.plan, key)
         self._known: tuple[Lattice, Linearised] | None = None
 
@@ -129,33 +143,32 @@ class _Path:
             self._known = lattice, linearised(self.model, lattice, self.counts, self.noise.rays)
         return self._known[1]
 
-    def first(self, lattice: Lattice, prior: LatticeSmoothness) -> Fitted:
+    def first(self, lattice: Lattice, scales: Float[np.ndarray, " unknown"]) -> Fitted:
         """Before any step."""
         maps, shared = (np.zeros_like(v) for v in to_vectors(lattice))
-        scales = np.asarray(prior.scales(lattice), maps.dtype)
-        return Fitted(lattice, np.inf, 0.0, scales, (0, 0), jnp.asarray(maps), jnp.asarray(shared), np.inf)
+        scales = np.asarray(scales, maps.dtype)
+        return Fitted(lattice, np.inf, 0.0, scales, (0, 0), jnp.asarray(maps), jnp.asarray(shared))
 
     def step(self, fitted: Fitted, scales: Float[np.ndarray, " unknown"]) -> Fitted:
         """One Gauss-Newton step; always with the same noise, so that risks can be compared, and draws begin at the last one."""
-        before, draw = fitted.lattice, (fitted.draw, fitted.shared)
-        pull, _ = self._pulls(fitted, scales)
-        here, dtype = self.at(before), self.counts.dtype
-        limits = [np.asarray(v, dtype) for v in (SHARE, np.multiply(ENOUGH, fitted.freedom))]
+        before, (pull, _) = fitted.lattice, self._pulls(fitted, scales)
+        loss, dtype = float(self.at(before).loss), self.counts.dtype
         found = solutions(
             self.model,
             before,
-            here,
+            self.at(before),
             pull,
             self.noise.stencils,
-            draw,
-            *limits,
+            (fitted.draw, fitted.shared),
+            *(np.asarray(v, dtype) for v in (SHARE, np.multiply(ENOUGH, fitted.freedom))),
             blocks=self.plan,
             most=ITERATIONS,
         )
-        lattice, loss = self._shortened(before, found.step, pull, float(here.loss))
-        moved = float(_moved(before, lattice, found.draw[0], self.plan, self.typical))
+        draw, shared = found.draw
+        lattice, loss = self._shortened(before, found.step, pull, loss)
+        moved = float(_moved(before, lattice, draw, self.plan, self.typical))
         counted = int(found.iterations[0]), int(found.iterations[1])
-        return Fitted(lattice, loss, float(found.freedom), scales, counted, *found.draw, moved)
+        return Fitted(lattice, loss, float(found.freedom), scales, counted, draw, shared, moved)
 
     def _shortened(self, lattice: Lattice, step, pull, loss: float) -> tuple[Lattice, float]:
         """The longest of 1, 1/2, 1/4 ... of the step that lowers the objective, and the loss there."""
@@ -199,15 +212,21 @@ def direct_steps(
     *,
     prior: LatticeSmoothness = START,
     key: Array,
+    known: Learnt | None = None,
 ) -> Generator[Fitted, None, Fitted]:
-    """All steps that are tried; returns the best. `counts` are in the bins of the model, negative where not measured."""
-    path = _Path(model, counts, lattice, prior, key)
-    best = path.first(lattice, prior)
+    """All steps that are tried; returns the best. `counts` are in the bins of the model, negative where not measured.
+
+    known: what another part of the specimen has taught; then no other scales of strain and width are looked for.
+    """
+    path = _Path(model, counts, lattice, prior, key, known)
+    best = path.first(lattice, prior.scales(lattice) if known is None else known.scales)
     for _ in range(MOST):
         best = path.again(best)
         yield best
         if best.moved < SETTLED:
             break
+    if known is not None:
+        return best
     for _ in range(MOST):
         found = []
         for change in (path.again, path.smoother, path.rougher):
@@ -228,9 +247,10 @@ def direct_lattice(
     *,
     prior: LatticeSmoothness = START,
     key: Array,
+    known: Learnt | None = None,
 ) -> Fitted:
     """Where the path ends."""
-    path = direct_steps(model, counts, lattice, prior=prior, key=key)
+    path = direct_steps(model, counts, lattice, prior=prior, key=key, known=known)
     while True:
         try:
             next(path)

@@ -7,7 +7,7 @@ With J the Jacobian of the expected counts m, W = 1/m (Fisher scoring) and the p
 n_1, n_2 white noise, which makes `draw` a sample of the Gaussian about the solution, of covariance H^-1, for the price of one
 more solution; draw^T J^T W J draw is on average trace(J^T W J H^-1), the number of parameters that the data decide.
 
-J = A dI/du: the second factor, one column for each unknown of a voxel, is held; A is the ray transform. The systems are
+J = A dI/du: the second factor is held (`voxel_jacobian`); A is the ray transform. The systems are
 solved by conjugate gradients. What makes them slow is not the data but the prior, whose stiffness goes as the fourth power of
 frequency. The preconditioner is the prior as it is and, for the data, only the Fisher information of each voxel with itself,
 a small dense block, solved by a few inner conjugate gradients, which cost no ray transform. These are not quite linear, so
@@ -28,11 +28,12 @@ from jaxtyping import Array, Float
 
 from ..forward.diffraction_tomography import DiffractionTomography
 from ..forward.pattern_misfit import deviance
-from ..lattice import Lattice, from_vectors, to_vectors
+from ..lattice import Lattice, to_vectors
 from ..noise import Poisson
 from ..numerics.conjugate_gradients import dot, fixed_steps, flexible, inverses
 from ..numerics.stencils import differences, squared_coefficients
 from ..priors.lattice_smoothness import Block
+from .voxel_jacobian import Jacobian, Vector, voxel_jacobian
 
 # Hats of a voxel square-sum to 0.55 of their sum; times three for what neighbours see together.
 OVERLAP = 1.65
@@ -40,22 +41,7 @@ RIDGE = 1e-4  # in units of changes that matter: what nothing decides stays wher
 INNER = 16
 LEAST = 1e-3  # expected counts below which the weight grows no more
 
-Vector = tuple[Array, Array]  # maps (y, x, z, unknown), shared
 Pull = list[Array]  # (stencil, y, x, z, map) of each block
-
-
-class Jacobian(NamedTuple):
-    """dI/du of every voxel: by its own unknowns first, then by those that all share."""
-
-    columns: Float[Array, "part y x z column bin"]
-
-    def push(self, v: Vector) -> Float[Array, "part y x z bin"]:
-        shared = jnp.broadcast_to(v[1], (*v[0].shape[:-1], v[1].size))
-        return jnp.einsum("cyxzuk,yxzu->cyxzk", self.columns, jnp.concatenate([v[0], shared], axis=-1))
-
-    def pull(self, image: Float[Array, "part y x z bin"], own: int) -> Vector:
-        found = jnp.einsum("cyxzuk,cyxzk->yxzu", self.columns, image)
-        return found[..., :own], jnp.sum(found[..., own:], axis=(0, 1, 2))
 
 
 class Linearised(NamedTuple):
@@ -127,21 +113,10 @@ def _preconditioner(information, blocks, pull: Pull, shared_inverse) -> Callable
     return lambda v: (fixed_steps(apply, jacobi, v[0], INNER), shared_inverse @ v[1])
 
 
-def _jacobian(model: DiffractionTomography, lattice: Lattice):
-    """(patterns of voxels, their derivatives)."""
-    unknowns = to_vectors(lattice)
-    maps, shared = unknowns
-    here, push = jax.linearize(lambda v: model.voxels(from_vectors(lattice, *v)), unknowns)
-    own = maps.shape[-1]
-    every = jnp.eye(own + shared.size, dtype=maps.dtype)
-    columns = jax.vmap(lambda e: push((jnp.broadcast_to(e[:own], maps.shape), e[own:])), out_axes=-2)(every)
-    return here, Jacobian(columns)
-
-
 def _shared_fisher(here, jacobian: Jacobian, own: int, expected, measured) -> Float[Array, "shared shared"]:
     """Information on what all voxels share, everything else being known, as if all rays changed by the same part in a bin."""
     whole = jnp.sum(here, axis=(0, 1, 2))
-    changes = jnp.sum(jacobian.columns[0, ..., own:, :], axis=(0, 1, 2)) / jnp.maximum(whole, LEAST)
+    changes = jnp.sum(jacobian.columns[:, 0, ..., own:, :], axis=(0, 1, 2)) / jnp.maximum(whole, LEAST)
     light = jnp.sum(jnp.where(measured, expected, 0), axis=(0, 1, 2))
     return jnp.matmul(changes * light, changes.T, precision="highest")
 
@@ -154,17 +129,16 @@ def linearised(
     noise: Float[Array, "view v u bin"],
 ) -> Linearised:
     """`counts` in the bins of the model, negative where not measured; n_1."""
-    here, jacobian = _jacobian(model, lattice)
+    here, jacobian = voxel_jacobian(model, lattice)
     expected = model.transform(here) + model.surroundings()
     loss, expected = deviance(expected, counts, Poisson()), jnp.maximum(expected, LEAST)
     weight = jnp.where(counts >= 0, 1 / expected, 0)
     sides = jnp.stack([weight * (counts - expected), jnp.sqrt(weight) * noise, weight])
     # In a loop, so that it is compiled once.
-    back = jax.lax.map(lambda image: model.transposed(image, here), sides)
+    residual, white, seen = jax.lax.map(lambda image: model.transposed(image, here), sides)
     own = to_vectors(lattice)[0].shape[-1]
-    return Linearised(
-        loss, jacobian, weight, *back, _shared_fisher(here[0], jacobian, own, expected, counts >= 0)
-    )
+    fisher = _shared_fisher(here[0], jacobian, own, expected, counts >= 0)
+    return Linearised(loss, jacobian, weight, residual, white, seen, fisher)
 
 
 @partial(jax.jit, static_argnames=("blocks", "most"))
@@ -188,8 +162,7 @@ def solutions(
     weight, jacobian, fisher = here.weight, here.jacobian, here.fisher
     maps, _ = to_vectors(lattice)
     count = maps.shape[-1]
-    own = jacobian.columns[0, ..., :count, :]
-    information = OVERLAP * jnp.einsum("yxzpk,yxzk,yxzqk->yxzpq", own, jnp.maximum(here.seen[0], 0), own)
+    information = OVERLAP * jacobian.information(here.seen, count)
     ridge = RIDGE * (jnp.trace(fisher) + 1) * jnp.eye(len(fisher), dtype=fisher.dtype)
     inverse = _preconditioner(information, blocks, pull, inverses(fisher + ridge))
 

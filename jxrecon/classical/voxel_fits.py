@@ -30,24 +30,21 @@ class VoxelFits(NamedTuple):
 
 @partial(jax.jit, static_argnames=("peaks", "grid"))
 def _fitted(
-    patterns: Float[Array, "block pattern channel"], peaks: LatticePeaks, grid: Grid
-) -> tuple[Float[Array, "block parameter pattern"], Float[Array, "block linear pattern"]]:
+    patterns: Float[Array, "pattern channel"], peaks: LatticePeaks, grid: Grid
+) -> tuple[Float[Array, "parameter pattern"], Float[Array, "linear pattern"]]:
     lower, upper = bounds(peaks)
+    # Of the size of one each, or single precision would not see the end.
+    square = jnp.mean(patterns**2, axis=1, keepdims=True)
+    weight = jnp.broadcast_to(1 / jnp.where(square > 0, square, 1), patterns.shape)
+    data = binned(grid, patterns, weight)
 
-    def one(values):
-        # Of the size of one each, or single precision would not see the end.
-        square = jnp.mean(values**2, axis=1, keepdims=True)
-        data = binned(grid, values, jnp.broadcast_to(1 / jnp.where(square > 0, square, 1), values.shape))
+    def equations(p):
+        return projected_equations(peaks, grid, p, data)
 
-        def equations(p):
-            return projected_equations(peaks, grid, p, data)
-
-        begin = first_parameters(peaks, grid, data)
-        state = descend(equations, begin, lower=lower, upper=upper, tolerance=1e-4, steps=STEPS)
-        _, linear = linear_part(peaks, gram(peaks, grid, state.parameters, data))
-        return state.parameters, linear
-
-    return jax.lax.map(one, patterns)
+    begin = first_parameters(peaks, grid, data)
+    state = descend(equations, begin, lower=lower, upper=upper, tolerance=1e-4, steps=STEPS)
+    _, linear = linear_part(peaks, gram(peaks, grid, state.parameters, data))
+    return state.parameters, linear
 
 
 def voxel_fits(
@@ -57,12 +54,13 @@ def voxel_fits(
 ) -> VoxelFits:
     """Patterns that hold nothing give anything."""
     grid = make_grid(two_theta_deg, peaks.reference_deg, peaks.search_deg + peaks.profile.fwhm_deg)
-    count = len(patterns)
+    count, number = len(patterns), len(peaks.reference_deg)
     full = np.pad(np.asarray(patterns, np.float32), ((0, -count % BLOCK), (0, 0)))
-    parameters, linear = _fitted(full.reshape(-1, BLOCK, full.shape[1]), peaks, grid)
-    shape, areas = (
-        np.moveaxis(np.asarray(v, np.float64), 1, -1).reshape(full.shape[0], -1) for v in (parameters, linear)
-    )
-    number = len(peaks.reference_deg)
+    # All of one shape, however many they are.
+    found = [_fitted(full[i : i + BLOCK], peaks, grid) for i in range(0, len(full), BLOCK)]
+    if not found:
+        empty = np.zeros((0, number))
+        return VoxelFits(np.zeros((0, len(peaks.cell.free))), empty, empty)
+    shape, linear = (np.concatenate(part, axis=1).T.astype(float)[:count] for part in zip(*found))
     places = shape.shape[1] - 2 * number
-    return VoxelFits(shape[:count, :places], shape[:count, places : places + number], areas[:count, :number])
+    return VoxelFits(shape[:, :places], shape[:, places : places + number], linear[:, :number])

@@ -220,13 +220,13 @@ class DiffractionTomography(eqx.Module):
         return self.transform(self.voxels(lattice)) + self.surroundings()
 
     def _rays(self, patterns):
-        width = self.monitor.shape[2]
-        if self.absorption is None or not self.incident_only:
+        width, absorption = self.monitor.shape[2], self.absorption
+        if absorption is None or not self.incident_only:
             return ray_patterns(patterns, self.angle, self.shift, width)
 
         def view(at):
             angle, shift = at
-            lit = jnp.exp(-path_integrals(self.absorption, angle - jnp.pi / 2))
+            lit = jnp.exp(-path_integrals(absorption, angle - jnp.pi / 2))
             return ray_patterns(patterns * lit[..., None], angle[None], shift[None], width)[0]
 
         return jax.lax.map(view, (self.angle, self.shift))
