@@ -79,13 +79,11 @@ def windows(scan: DiffractionScan) -> Float[np.ndarray, "u peak"]:
 
 def projected(scan: DiffractionScan, powder: DiffractionScan) -> dict[str, float]:
     """As `contrast`, of the rays through the middle and those at the rim, relative to a powder."""
-    ratio = []
-    for one in (scan, powder):
-        counts = windows(one)
-        u = np.abs(np.arange(len(counts)) - (len(counts) - 1) / 2) / (
-            np.sum(counts[:, 0] > 0.1 * counts[:, 0].max()) / 2
-        )
-        ratio.append(counts[u < 1 / 3].mean(axis=0) / counts[(u > 2 / 3) & (u < 1)].mean(axis=0))
+    counts, plain = windows(scan), windows(powder)
+    half = np.sum(plain[:, 0] > 0.1 * plain[:, 0].max()) / 2
+    u = np.abs(np.arange(len(plain)) - (len(plain) - 1) / 2) / half
+    middle, rim = u < 1 / 3, (u > 2 / 3) & (u < 1)
+    ratio = [c[middle].sum(axis=0) / c[rim].sum(axis=0) for c in (counts, plain)]
     return dict(zip(NAMES, (ratio[0] / ratio[1] - 1).tolist(), strict=True))
 
 
