@@ -61,7 +61,7 @@ class ParticleMorphology(AbstractTask):
         volume: DensityVolume = self.data.read()
         density = volume.electron_density
         particle = particle_of(density, self.mask_threshold, self.closing_voxels)
-        pore, probability, numbers = self._pores(density, particle)
+        pore, probability, numbers = self.pores(density, particle)
         found = self._analysed(density, volume.voxel_m, particle, pore)
         truth = None
         if "electron_density" in volume.truth:
@@ -91,7 +91,7 @@ class ParticleMorphology(AbstractTask):
             look_for_cracks=self.cracks,
         )
 
-    def _pores(self, density: np.ndarray, particle: ParticleMask):
+    def pores(self, density: np.ndarray, particle: ParticleMask):
         """(pores, their probability, numbers about how they were found); None, None where the threshold serves."""
         if self.segmentation == "threshold":
             return None, None, {}

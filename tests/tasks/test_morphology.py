@@ -7,10 +7,12 @@ import pytest
 import tifffile
 
 from jxrecon.analysis.morphology import morphology_of, size_edges
+from jxrecon.analysis.particle_mask import dice, particle_of
 from jxrecon.analysis.porosity import Chemistry
 from jxrecon.data.volume_file import VolumeFile
 from jxrecon.data.write_maps import write_maps
 from jxrecon.errors import InputError
+from jxrecon.figures import canvas
 from jxrecon.tasks.morphology import ParticleMorphology
 from jxrecon.twin.particle import preset
 from jxrecon.twin.simulated_volume import SimulatedVolume
@@ -63,7 +65,8 @@ def test_no_pore_and_a_cut_particle_are_labelled():
     assert spoilt.metrics()["density_mean"] == pytest.approx(0.95 * (1 - HOLE.sum() / BALL.sum()), abs=0.003)
 
 
-def test_a_simulated_volume_beside_its_truth(tmp_path):
+def test_a_simulated_volume_beside_its_truth(tmp_path, monkeypatch):
+    monkeypatch.setattr(canvas, "DPI", 40)
     (tmp_path / "figures").mkdir()
     data = SimulatedVolume(
         preset("mini", state="cycled_small", supersample=1), blur_nm=60.0, noise=0.05, seed=1
@@ -82,21 +85,21 @@ def test_a_simulated_volume_beside_its_truth(tmp_path):
 
 
 def test_pores_by_marks_in_a_file(tmp_path):
-    (tmp_path / "figures").mkdir()
     rng = np.random.default_rng(0)
     noisy = (DENSITY + rng.normal(0, 0.15, DENSITY.shape)).astype(np.float32)
     write_maps(tmp_path / "noisy.h5", {"density": (noisy, "")}, (0.02,) * 3)
     marks = np.where(BALL & (rng.uniform(size=BALL.shape) < 0.05), np.where(HOLE, 1, 2), 0).astype(np.uint8)
     tifffile.imwrite(tmp_path / "marks.tif", marks)
     data = VolumeFile(str(tmp_path / "noisy.h5"))
-    trained = ParticleMorphology(
-        data, segmentation="trained", marks=str(tmp_path / "marks.tif"), cracks=False
-    )
-    found = trained(tmp_path, 0)
-    assert found["porosity_expected"] == pytest.approx(HOLE.sum() / BALL.sum(), rel=0.15)
-    assert found["porosity"] == pytest.approx(HOLE.sum() / BALL.sum(), rel=0.15)
-    otsu = ParticleMorphology(data, segmentation="otsu", cracks=False)(tmp_path, 0)
-    assert 0.3 < otsu["otsu_level"] < 0.7
+    density = data.read().electron_density
+    particle = particle_of(density)
+    trained = ParticleMorphology(data, segmentation="trained", marks=str(tmp_path / "marks.tif"))
+    pore, chance, numbers = trained.pores(density, particle)
+    assert numbers["porosity_expected"] == pytest.approx(HOLE.sum() / BALL.sum(), rel=0.15)
+    assert dice(pore & particle.mask, HOLE) > 0.9 and chance.shape == density.shape
+    pore, _, numbers = ParticleMorphology(data, segmentation="otsu").pores(density, particle)
+    assert 0.3 < numbers["otsu_level"] < 0.7 and dice(pore & particle.mask, HOLE) > 0.8
+    assert ParticleMorphology(data).pores(density, particle) == (None, None, {})
 
 
 def test_settings_that_mean_nothing():
