@@ -22,6 +22,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ CORE, SHELL = (0.0, 0.5), (0.7, 0.95)
 METHODS = ("projection", "fbp", "none", "waves", "radial")
 NEAR_DEG = 0.4  # of a peak: its window in a projection
 TURNS = 6
-SETUP = {"angles": TiltAngles(count=60), "two_theta": (7.5, 21.5, 0.04), "shells": False}
+SETUP: dict[str, Any] = {"angles": TiltAngles(count=60), "two_theta": (7.5, 21.5, 0.04), "shells": False}
 
 
 def contrast(area: Float[np.ndarray, "y x peak"], truth: dict[str, np.ndarray]) -> dict[str, float]:
@@ -137,7 +138,9 @@ def main() -> None:
     a.out.mkdir(parents=True, exist_ok=True)
     path = a.out / "bias.json"
     records = json.loads(path.read_text()) if path.is_file() else {}
-    fields = SETUP | ({"angles": TiltAngles(count=24), "counts_per_voxel": 1e5} if a.fast else {})
+    fields: dict[str, Any] = SETUP | (
+        {"angles": TiltAngles(count=24), "counts_per_voxel": 1e5} if a.fast else {}
+    )
     powder = first = None
     for name in a.cases[-1:] if a.fast else a.cases:
         if name in records:

@@ -6,6 +6,7 @@ given the same: their counts are freed of air and absorption where they cannot h
 """
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -40,13 +41,13 @@ NUISANCES = DiffractionNuisances(
     monitor_fluctuation=0.02,
     monitor_error=0.003,
 )
-SMALL = {"finer": 3, "step_m": 0.12e-6, "beam_m": 0.24e-6, "two_theta": (7.5, 21.5, 0.04)}
+SMALL: dict[str, Any] = {"finer": 3, "step_m": 0.12e-6, "beam_m": 0.24e-6, "two_theta": (7.5, 21.5, 0.04)}
 
 
 def simulation(state: str, fast: bool = False, **fields) -> ScanningDiffraction:
     """The middle slice of the preset `mid`, or a particle of a few voxels."""
-    particle = preset("tiny" if fast else "mid", state=state)
-    return ScanningDiffraction(**({"particle": particle} | (SMALL if fast else {}) | fields))
+    particle: Any = preset("tiny" if fast else "mid", state=state)
+    return ScanningDiffraction(**{"particle": particle, **(SMALL if fast else {}), **fields})
 
 
 def measured_again(scan: DiffractionScan, seed: int) -> Float[np.ndarray, "view v u channel"]:

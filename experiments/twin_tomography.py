@@ -26,6 +26,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ from jxrecon.twin.scanning_diffraction import ScanningDiffraction
 from jxrecon.twin.states import STATES
 
 SETTINGS = {"plain": DiffractionNuisances(), "nuisances": NUISANCES}
-FAST = {"angles": TiltAngles(count=24), "counts_per_voxel": 4e5}
+FAST: dict[str, Any] = {"angles": TiltAngles(count=24), "counts_per_voxel": 4e5}
 METHODS = ("fbp", "mlem", "beam_mlem", "gaussian", "total_variation", "direct")
 FAIR = ("gaussian", "total_variation")
 UNITS = {"a": 1e-4, "c": 1e-4, "V": 1e-3, "fwhm": 1e-3, "area": 1e-2}
