@@ -48,9 +48,13 @@ def lattice_rows(
     errors: Mapping[str, Float[np.ndarray, "y x"]],
     truth: Mapping[str, Float[np.ndarray, "y x"]],
     voxel_m: float | None,
+    beside: str = "truth",
 ) -> Figure:
-    """A column for each quantity; rows: what was found, its error by noise, for a simulation truth and difference."""
-    rows = ["found", *["error"] * bool(errors), *["truth", "difference"] * bool(truth)]
+    """A column for each quantity; rows: what was found, its error by noise, for a simulation truth and difference.
+
+    beside: what `truth` is, where it is something else.
+    """
+    rows = ["found", *["error"] * bool(errors), *[beside, "difference"] * bool(truth)]
     shape = next(iter(columns.values()))[0].shape
     figure = new_figure((SIZE + 0.7) * len(columns), SIZE * len(rows) * shape[0] / shape[1] + 0.2)
     panels = figure.subplots(len(rows), len(columns), squeeze=False)
@@ -65,12 +69,14 @@ def lattice_rows(
             elif row == "error" and name in errors:
                 top = robust_limits(np.where(seen, errors[name], np.nan), 2.0)[1]
                 _draw(figure, axes, errors[name], title, label, "magma", (0.0, top))
-            elif row == "truth" and name in truth:
+            elif row == beside and name in truth:
                 _draw(figure, axes, truth[name], title, label, "viridis", limits)
             elif row == "difference" and name in truth:
                 off = values - truth[name]
                 most = max(abs(v) for v in robust_limits(off, 2.0))
-                _draw(figure, axes, off, f"{title_of(name)}, found − truth", label, "RdBu_r", (-most, most))
+                _draw(
+                    figure, axes, off, f"{title_of(name)}, found − {beside}", label, "RdBu_r", (-most, most)
+                )
             else:
                 axes.set_visible(False)
     if voxel_m is not None:
