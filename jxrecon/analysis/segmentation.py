@@ -88,7 +88,10 @@ def features(
 
     low, high, count = scales
     found = multiscale_basic_features(
-        np.asarray(density, np.float32), sigma_min=low, sigma_max=high, num_sigma=count
+        np.asarray(density, np.float32),
+        sigma_min=low,
+        sigma_max=high,  # pyright: ignore[reportArgumentType]
+        num_sigma=count,
     )
     return np.asarray(found, np.float32)
 

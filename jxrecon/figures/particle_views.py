@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Real
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colorizer import Colorizer, ColorizingArtist
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy import ndimage
@@ -24,7 +24,7 @@ from .rendering import NEARER, Faces, eye, faces_of
 from .state_grid import PANEL, state_name
 
 REACH = 1.5  # voxels around a crack in which the surface is coloured
-CRACK = np.array(matplotlib.colors.to_rgb(SKY))
+CRACK = np.array(to_rgb(SKY))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,8 +28,8 @@ class SimulatedVolume(eqx.Module):
         maps = self.particle.maps(self.seed)
         density, voxel_m = maps.electron_density, self.particle.voxel_m
         if self.capillary is not None:
-            shape = (self.particle.size,) * 3
-            density = density + self.capillary.electron_density(shape, voxel_m)
+            n = self.particle.size
+            density = density + self.capillary.electron_density((n, n, n), voxel_m)
         if self.blur_nm:
             sigma = self.blur_nm * 1e-9 / FWHM / voxel_m
             density = np.asarray(ndimage.gaussian_filter(density, sigma, mode="nearest"))
