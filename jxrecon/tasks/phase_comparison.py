@@ -38,7 +38,8 @@ class PhaseComparison(AbstractTask):
     alternatives: `Al2O3`, `R-3m trigonal 2.87 14.2`, or several phases at once: `R-3m trigonal 2.87 14.2 + Fd-3m cubic 8.16`.
     way: `thinned` (counts), `blocks` (anything else), or auto. folds: draws, or parts of the channels; block: channels in a
     row. spectrum, profile, shifts, background_terms, fwhm_deg, reach_deg, search_deg: as in `PowderPattern`; free are the
-    cells, the width w and the phases' own widths or the mixing. number: only this pattern of the file, or None.
+    cells, the width w and the phases' own widths or the mixing. number: only this pattern of the file, or None. mean: the
+    mean of all patterns, for one answer.
     """
 
     data: AbstractPatternReader
@@ -55,6 +56,7 @@ class PhaseComparison(AbstractTask):
     reach_deg: float = 2.0
     search_deg: float = 0.0
     number: int | None = None
+    mean: bool = False
 
     def __check_init__(self):
         if len(self.alternatives) < 2:
@@ -97,7 +99,11 @@ class PhaseComparison(AbstractTask):
         variance = patterns.variance
         spread = None if variance is None else variance.reshape(-1, len(x))[:, keep].astype(np.float64)
         sigma = [count_errors(counts[k], None if spread is None else spread[k]) for k in which]
-        return x[keep], counts[which], np.stack(sigma), which
+        chosen, spread = counts[which], np.stack(sigma)
+        if self.mean:
+            spread = np.sqrt(np.mean(spread**2, axis=0, keepdims=True) / len(which))
+            chosen, which = chosen.mean(axis=0, keepdims=True), which[:1]
+        return x[keep], chosen, spread, which
 
     def compare(self, patterns: Patterns) -> tuple[Comparison, np.ndarray]:
         """(comparison, numbers of the patterns)."""
