@@ -68,13 +68,14 @@ def _maps(size: int):
     return x, y, a, c, area, width, inside, 0.012 * inside + 0.05 * ring
 
 
-def _peaks(two_theta, a, c, area, width) -> Float[np.ndarray, "voxel channel"]:
-    h, k, l = HKL.T
-    pattern = np.zeros((a.size, two_theta.size))
-    for i in range(3):
+def peaks(two_theta, a, c, area, width, hkl=HKL) -> Float[np.ndarray, "voxel channel"]:
+    """Counts per degree; `area` and `width` (peak, voxel)."""
+    h, k, l = hkl.T
+    pattern = np.zeros((a.size, two_theta.size), a.dtype)
+    for i in range(len(hkl)):
         inverse = np.sqrt(4 / 3 * (h[i] ** 2 + h[i] * k[i] + k[i] ** 2) / a**2 + l[i] ** 2 / c**2)
         centre = np.degrees(2 * np.arcsin(1e10 * WAVELENGTH_M * inverse / 2))
-        u = (two_theta - centre[:, None]) / width[i][:, None]
+        u = ((two_theta - centre[:, None]) / width[i][:, None]).astype(a.dtype)
         lorentz = 2 / np.pi / (1 + 4 * u**2)
         gauss = 2 * np.sqrt(np.log(2) / np.pi) * np.exp(-4 * np.log(2) * u**2)
         pattern += (area[i] / width[i])[:, None] * (lorentz + gauss) / 2
@@ -90,15 +91,15 @@ def _below(u, long: float, short: float):
     return 0.5 + np.sign(u) * half
 
 
-def _projected(place, values, width: int, angle: float) -> Float[np.ndarray, "u channel"]:
-    """Strip integrals; `place`: (x, y) of voxels of edge 1/FINER, in pixels."""
-    sides = sorted((abs(np.cos(angle)) / FINER, abs(np.sin(angle)) / FINER))
+def projected(place, values, width: int, angle: float, finer: int = FINER) -> Float[np.ndarray, "u channel"]:
+    """Strip integrals; `place`: (x, y) of voxels of edge 1/finer, in pixels."""
+    sides = sorted((abs(np.cos(angle)) / finer, abs(np.sin(angle)) / finer))
     u = place[0] * np.cos(angle) + place[1] * np.sin(angle) + (width - 1) / 2
     first = np.floor(u).astype(int) - 1
     rows, columns, shares = [], [], []
     for pixel in (first, first + 1, first + 2, first + 3):
         low, high = pixel - 0.5 - u, pixel + 0.5 - u
-        share = (_below(high, sides[1], sides[0]) - _below(low, sides[1], sides[0])) / FINER**2
+        share = (_below(high, sides[1], sides[0]) - _below(low, sides[1], sides[0])) / finer**2
         good = (pixel >= 0) & (pixel < width)
         rows.append(pixel[good])
         columns.append(np.flatnonzero(good))
@@ -112,13 +113,13 @@ def phantom(size: int = 64, views: int = 180, dose: float = 1.0, seed: int = 0) 
     two_theta = np.arange(7.8, 21.3, STEP_DEG)
     x, y, a, c, area, width, inside, background = _maps(size)
     solid, lit = area.sum(axis=0) > 0, background > 0
-    peaks = _peaks(two_theta, a[solid], c[solid], area[:, solid], width[:, solid]).astype(np.float32)
+    patterns = peaks(two_theta, a[solid], c[solid], area[:, solid], width[:, solid]).astype(np.float32)
     hump = np.exp(-(((two_theta - 10.5) / 4.5) ** 2)) + 0.3
     angle = np.arange(views) * np.pi / views
     expected = np.stack(
         [
-            _projected((x[solid], y[solid]), peaks, size, t)
-            + _projected((x[lit], y[lit]), background[lit][:, None], size, t) * hump
+            projected((x[solid], y[solid]), patterns, size, t)
+            + projected((x[lit], y[lit]), background[lit][:, None], size, t) * hump
             for t in angle
         ]
     )

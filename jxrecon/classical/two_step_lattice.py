@@ -5,6 +5,7 @@ holds too little matter for a fit to mean anything, its maps are those of the ne
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +28,23 @@ SOFTNESS = 0.1  # of the usual area, and background
 KNOTS = 4  # of the logarithm of the first spectrum
 
 
+class Usual(NamedTuple):
+    """What one part of a specimen says of the next: total area of peaks where there is matter (counts x degree), and what all
+    voxels of a `Lattice` have in common."""
+
+    area: Float[np.ndarray, ""]
+    softness: Float[np.ndarray, ""]
+    floor: Float[np.ndarray, ""]
+    mixing: Float[np.ndarray, " peak"]
+    shape: Float[np.ndarray, "term knot"]
+
+
+def usual(lattice: Lattice) -> Usual:
+    area = np.percentile(np.asarray(lattice.areas()).sum(axis=0), USUAL)
+    common = (lattice.softness, lattice.floor, lattice.mixing, lattice.shape)
+    return Usual(*(np.asarray(v, np.float32) for v in (area, *common)))
+
+
 def fitted_voxels(
     volume: Float[np.ndarray, "y x z channel"],
     model: DiffractionTomography,
@@ -34,6 +52,7 @@ def fitted_voxels(
     *,
     fwhm_deg: float = 0.2,
     search_deg: float = 0.5,
+    known: Usual | None = None,
 ) -> tuple[VoxelFits, Bool[np.ndarray, "y x z"]]:
     """Fits of those voxels that may hold matter, and which these are."""
     powder = model.powder
@@ -47,7 +66,9 @@ def fitted_voxels(
     )
     near = np.any(np.abs(two_theta_deg[:, None] - powder.reference_deg) < search_deg, axis=1)
     amount = volume[..., near].sum(axis=-1) - near.sum() * np.median(volume, axis=-1)
-    some: np.ndarray = binary_dilation(amount > SUPPORT * np.percentile(amount, USUAL))
+    step = np.median(np.diff(two_theta_deg))
+    most = np.percentile(amount, USUAL) if known is None else known.area / step
+    some: np.ndarray = binary_dilation(amount > SUPPORT * most)
     return voxel_fits(volume[some], two_theta_deg, peaks), some
 
 
@@ -59,6 +80,8 @@ def _credible(area, patterns, two_theta_deg: Float[np.ndarray, " channel"]) -> n
 
 def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
     """(y, x, z, map), values of the nearest good voxel elsewhere."""
+    if not good.any():
+        return maps
     nearest = np.asarray(distance_transform_edt(~good, return_distances=False, return_indices=True))
     return maps[tuple(nearest)]
 
@@ -75,20 +98,21 @@ def _bridged(values: np.ndarray, known: Bool[np.ndarray, " channel"]) -> np.ndar
     return (1 - share) * values[..., good[low]] + share * values[..., good[high]]
 
 
-def _background(mean, volume, two_theta_deg, centre_deg, fwhm_deg: float, knots: int):
+def _background(
+    mean, volume, two_theta_deg, centre_deg, fwhm_deg: float, shape: np.ndarray, known: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Map (y, x, z, 1), and coefficients of ln(spectrum), Chebyshev from degree 1 on; of channels far from all peaks.
 
-    mean: counts of the specimen in each channel.
+    mean: counts of the specimen in each channel. shape: the coefficients where they are `known`, else how many are wanted.
     """
     away = np.min(np.abs(two_theta_deg[:, None] - centre_deg), axis=1)
     far = away > min(FAR * fwhm_deg, np.percentile(away, 75))
-    known = min(KNOTS, knots, far.sum() // 3)
-    basis = chebyshev(two_theta_deg, known + 1)[:, far]
-    level = np.maximum(mean[far], 1e-6)
-    found = np.linalg.lstsq(basis.T, np.log(level), rcond=None)[0]
-    shape = np.zeros((1, knots))
-    shape[0, :known] = found[1:]
-    return volume[..., far].mean(axis=-1, keepdims=True) / np.exp(found[1:] @ basis[1:]).mean(), shape
+    basis = chebyshev(two_theta_deg, shape.shape[1] + 1)[:, far]
+    if not known:
+        terms = 1 + min(KNOTS, shape.shape[1], far.sum() // 3)
+        level = np.maximum(mean[far], 1e-6)
+        shape[0, : terms - 1] = np.linalg.lstsq(basis[:terms].T, np.log(level), rcond=None)[0][1:]
+    return volume[..., far].mean(axis=-1, keepdims=True) / np.exp(shape[0] @ basis[1:]).mean(), shape
 
 
 def first_lattice(
@@ -97,13 +121,17 @@ def first_lattice(
     two_theta_deg: Float[np.ndarray, " channel"],
     *,
     fwhm_deg: float = 0.2,
+    usual: Usual | None = None,
 ) -> Lattice:
-    """Start of the direct reconstruction, with one term of background. The model's basis: Chebyshev from degree 1 on."""
+    """Start of the direct reconstruction, with one term of background. The model's basis: Chebyshev from degree 1 on.
+
+    usual: of another part of the specimen, as this one may hold nothing.
+    """
     powder = model.powder
     seen = counts >= 0
     known = seen.any(axis=(0, 1, 2))
     volume = _bridged(np.asarray(pattern_emission(jnp.asarray(counts, jnp.float32), model)), known)
-    fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg)
+    fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg, known=usual)
 
     def on_grid(values: np.ndarray) -> np.ndarray:
         maps = np.zeros((*some.shape, values.shape[-1]))
@@ -112,17 +140,21 @@ def first_lattice(
 
     area = on_grid(_credible(fit.area, volume[some], two_theta_deg))
     total = area.sum(axis=-1)
-    good = total > MATTER * np.percentile(total, USUAL)
+    good = total > MATTER * (np.percentile(total, USUAL) if usual is None else usual.area)
     good[some] &= np.isfinite(fit.strain).all(axis=-1)
     strain = _filled(on_grid(fit.strain), good)
     width = _filled(np.maximum(on_grid(fit.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
     around = np.asarray(dataclasses.replace(model, bins=None).surroundings())
     mean = np.sum(counts - around, axis=(0, 1, 2), where=seen) / np.maximum(seen.sum(axis=(0, 1, 2)), 1)
     mean = _bridged(mean, known)
+    shape = np.zeros((1, model.basis.shape[0])) if usual is None else usual.shape
     level, shape = _background(
-        mean, volume, two_theta_deg, powder.reference_deg, fwhm_deg, model.basis.shape[0]
+        mean, volume, two_theta_deg, powder.reference_deg, fwhm_deg, shape, usual is not None
     )
+    mixing = np.zeros(area.shape[-1])
     softness, floor = (SOFTNESS * max(float(np.percentile(m, 98)), 1e-6) for m in (area, level))
+    if usual is not None:
+        softness, floor, mixing = float(usual.softness), float(usual.floor), usual.mixing
 
     def first(maps):
         return jnp.asarray(np.moveaxis(maps, -1, 0), jnp.float32)
@@ -131,7 +163,7 @@ def first_lattice(
         strain=first(strain),
         log_width=jnp.log(first(width) / fwhm_deg),
         area=raw(first(area), softness),
-        mixing=jnp.zeros(area.shape[-1]),
+        mixing=jnp.asarray(mixing, jnp.float32),
         background=raw(first(level), floor),
         shape=jnp.asarray(shape, jnp.float32),
         softness=jnp.float32(softness),

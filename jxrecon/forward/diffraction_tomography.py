@@ -167,6 +167,12 @@ class DiffractionTomography(eqx.Module):
         """Measured counts, or patterns, in the bins of this model."""
         return values if self.bins is None else self.bins(values)
 
+    def binned_counts(self, counts: Float[np.ndarray, "*any channel"]) -> Float[Array, "*any bin"]:
+        """Of counts that are negative where not measured: bins hold what all of their channels hold, or nothing."""
+        known = self.binned(jnp.asarray(counts >= 0, jnp.float32))
+        whole = known >= self.binned(jnp.ones(counts.shape[-1], jnp.float32))
+        return jnp.where(whole, self.binned(jnp.asarray(counts, jnp.float32)), -1)
+
     def voxels(self, lattice: Lattice) -> Float[Array, "part y x z bin"]:
         """Patterns of voxels; where there is parallax, what they change by when nearer to the detector by one voxel; where
         reflections have factors, the patterns of these.

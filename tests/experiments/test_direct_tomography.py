@@ -19,7 +19,7 @@ def script(monkeypatch):
 
 
 def test_projections_of_a_voxel_are_areas(script):
-    projected = script("core_shell_phantom")._projected
+    projected = script("core_shell_phantom").projected
     place, one = (np.array([1.3, -2.0]), np.array([0.7, 3.1])), np.ones((2, 1))
     for angle in (0.0, 0.3, np.pi / 4, np.pi / 2, 2.5):
         image = projected(place, one, 16, angle)[:, 0]
