@@ -51,7 +51,9 @@ def compared(
     rows = []
     for crack in truth:
         there = crack > 0
-        held = [np.count_nonzero(there & pore & (found.label == k + 1)) for k in range(len(found.cracks))]
+        held = [
+            int(np.count_nonzero(there & pore & (found.label == k + 1))) for k in range(len(found.cracks))
+        ]
         row = {"outer": float(rho[there].max()), "to_surface": bool(depth[there].min() <= SURFACE)}
         row |= {"from_core": bool(rho[there].min() < CORE), "held": held}
         if any(held):

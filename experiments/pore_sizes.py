@@ -169,6 +169,13 @@ def times(python: str | None, size: int, full: bool) -> dict:
     return record
 
 
+PARTS = {
+    "bodies": lambda a: bodies(a.python, a.repeats),
+    "twin": lambda a: twin(a.python, a.size, a.full),
+    "times": lambda a: times(a.python, a.size, a.full),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--python", help="interpreter that has porespy, localthickness and edt")
@@ -176,17 +183,15 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="peers and sub-voxel diameters on 256^3 as well")
     parser.add_argument("--size", type=int, default=128, help="voxels of 20 nm along an edge")
     parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     a = parser.parse_args()
-    record = {
-        "bodies": bodies(a.python, a.repeats),
-        "twin": twin(a.python, a.size, a.full),
-        "times": times(a.python, a.size, a.full),
-        "load1": os.getloadavg()[0],
-    }
-    text = json.dumps(record, indent=1)
-    sys.stdout.write(text + "\n")
-    if a.out:
-        a.out.write_text(text)
+    record = json.loads(a.out.read_text()) if a.out and a.out.exists() else {}
+    for name in a.parts:
+        record[name] = PARTS[name](a)
+        record["load1"] = os.getloadavg()[0]
+        if a.out:
+            a.out.write_text(json.dumps(record, indent=1))
+    sys.stdout.write(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

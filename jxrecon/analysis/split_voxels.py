@@ -4,9 +4,10 @@ A voxel of which a share s is pore becomes f^3 voxels, of which round(s f^3) are
 linearly between the middles of voxels, is highest. A threshold at one half instead loses all pores that fill no voxel by half,
 which are the cusps between grains, and fattens others by as much: the volume is nearly right, the sizes are not.
 
-Each pore of less than half a fine voxel is lost as before, and noise that exceeds half a fine voxel (1/16 for f = 2) draws
-pores that are not there: shares below `least` are taken for noise. Super-resolution mapping (Atkinson, Int. J. Remote Sensing
-18, 699, 1997, doi 10.1080/014311697218700).
+Only for shares that are sharp and nearly without noise: on a particle with 20 nm voxels the distribution of diameters is within
+1.4 nm of that on 10 nm up to a noise of 0.02, where the threshold reaches 5 to 6 nm; at 0.05, or behind a blur of 35 nm, the
+threshold is the better of the two. Shares below `least` are taken for noise; each pore of less than half a fine voxel is lost as
+before. Super-resolution mapping (Atkinson, Int. J. Remote Sensing 18, 699, 1997, doi 10.1080/014311697218700).
 """
 
 import numpy as np
