@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from .canvas import BLACK, new_figure, styled
 from .state_grid import state_name
-from .state_peaks import COLOURS, q_axis
+from .state_peaks import COLOURS, PALE, q_axis, truth_handle
 
 Spectrum = Float[np.ndarray, " channel"]
 
@@ -21,7 +21,7 @@ def bulk_patterns(
     reflections: Mapping[str, float],
     truth: Mapping[str, Spectrum] | None = None,
 ) -> Figure:
-    """Each relative to its highest channel and put above the one before, the truth as thin broken lines; marks where
+    """Each relative to its highest channel and put above the one before, the truth as pale broad lines; marks where
     `reflections` (2 theta) are expected."""
     figure = new_figure(8.6, 4.6)
     axes = figure.add_subplot()
@@ -35,7 +35,7 @@ def bulk_patterns(
         )
         if truth is not None and state in truth:
             exact = truth[state] / truth[state].max() + 0.55 * number
-            axes.plot(two_theta_deg, exact, color=BLACK, linewidth=0.7, linestyle="--")
+            axes.plot(two_theta_deg, exact, color=colour, **PALE)
     for name, angle in reflections.items():
         axes.plot([angle, angle], [-0.09, -0.03], color=BLACK, linewidth=1)
         axes.annotate(f"({name})", (angle, -0.1), ha="center", va="top", fontsize=9)
@@ -43,5 +43,7 @@ def bulk_patterns(
     axes.set(ylim=(-0.25, None), xlim=(two_theta_deg[0], two_theta_deg[-1]))
     q_axis(axes, wavelength_m)
     handles, labels = axes.get_legend_handles_labels()
+    if truth:
+        handles, labels = [truth_handle(), *handles], ["truth", *labels]
     axes.legend(handles[::-1], labels[::-1], loc="upper center")
     return figure

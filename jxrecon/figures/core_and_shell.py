@@ -45,7 +45,9 @@ def core_and_shell(
                 axes.plot(x, voxel.counts[here], ".", color=colour, markersize=3.5, alpha=0.6)
                 axes.plot(x, voxel.fit[here], color=colour, linewidth=1.4, label=label)
                 if voxel.truth is not None:
-                    axes.plot(x, voxel.truth[here], color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)))
+                    last = place == list(voxels)[-1]
+                    look = {"color": BLACK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+                    axes.plot(x, voxel.truth[here], label="truth" if last else None, **look)
             axes.set(xlim=(low, high))
             axes.xaxis.set_major_locator(MaxNLocator(6, prune="both"))
             axes.set_title(f"({name})" if number == 0 else "")

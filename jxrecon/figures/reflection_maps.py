@@ -12,7 +12,7 @@ from .canvas import styled
 from .state_grid import grid
 
 PURE = ("#ff0000", "#00ff00", "#0000ff")
-INSET = 0.36  # of a panel's width
+INSET = 0.3  # of a panel's width
 
 
 @styled

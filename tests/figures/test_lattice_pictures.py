@@ -82,6 +82,8 @@ def test_averaged_peaks():
     truth = {state: 2 * pattern for state, pattern in PATTERNS.items()}
     figure = state_peaks(PATTERNS, X, 0.7166717e-10, truth, {"003": (8.1, 9.0)})
     first, exact, *_ = figure.axes[0].lines
+    assert exact.get_linewidth() > 2 * first.get_linewidth() and exact.get_zorder() < first.get_zorder()
+    assert [text.get_text() for text in figure.legends[0].texts] == ["pristine", "cycled, small", "truth"]
     assert first.get_ydata().max() == 1 and first.get_ydata().min() == 0
     assert first.get_xdata()[np.argmax(first.get_ydata())] == pytest.approx(8.66, abs=0.011)
     assert np.allclose(first.get_ydata(), exact.get_ydata())
@@ -101,6 +103,13 @@ def test_voxels_of_core_and_shell():
     assert np.allclose(np.asarray(line.get_ydata()) - np.asarray(dots.get_ydata()), 1)
     assert line.get_label() == "core, FWHM(003) 0.166°"
     assert figure.axes[0].get_title() == "(003)" and figure.axes[1].get_xlabel() == "2θ / degrees"
+    known = {place: v._replace(truth=v.counts + 3, true_fwhm_deg=0.2) for place, v in voxels.items()}
+    figure = core_and_shell({"cycled_small": known}, X, {"003": (8.1, 9.0)})
+    dots, line, truth, *_ = figure.axes[0].lines
+    assert np.allclose(np.asarray(truth.get_ydata()) - np.asarray(dots.get_ydata()), 3)
+    assert line.get_label() == "core, FWHM(003) 0.166° (true 0.200°)"
+    (legend,) = [axes.get_legend() for axes in figure.axes]
+    assert legend is not None and [t.get_text() for t in legend.texts].count("truth") == 1
 
 
 def test_bulk_patterns():
@@ -109,3 +118,6 @@ def test_bulk_patterns():
     assert first.get_ydata().max() == 1
     assert second.get_ydata().max() == pytest.approx(1.55)
     assert set(mark.get_xdata()) == {8.66}
+    truth = {"cycled_small": 2 * PATTERNS["cycled_small"]}
+    lines = bulk_patterns(PATTERNS, X, 0.7166717e-10, {}, truth).axes[0].lines
+    assert len(lines) == 3 and np.allclose(lines[1].get_ydata(), lines[2].get_ydata())
