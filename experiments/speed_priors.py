@@ -78,12 +78,12 @@ CONTENDERS = {
     "partial_volume_mixture": Contender(lambda mask: PartialVolumeMixture(), 119),
     "minimum_pore_size, 2 voxels": Contender(lambda mask: MinimumPoreSize(radius=2.0), 78),
     "minimum_pore_size, 1.5 voxels": Contender(lambda mask: MinimumPoreSize(), 78),
-    "granulometry, 5 radii": Contender(lambda mask: Granulometry(np.zeros(5), radii=RADII), 594),
-    "local_thickness, 5 radii": Contender(lambda mask: LocalThickness(3.0, radii=RADII), 531),
-    "two_point_correlation, 16 lags": Contender(lambda mask: TwoPointCorrelation(np.zeros(16)), 47),
-    "lineal_path, 12 lags": Contender(lambda mask: LinealPath(np.zeros(12)), 1317),
-    "radial_profile, 20 shells": Contender(lambda mask: RadialProfile(np.zeros(20)).within(mask), 20),
-    "euler_number": Contender(lambda mask: EulerNumber(0.0), 131),
+    "granulometry, 5 radii": Contender(lambda mask: Granulometry(target=np.zeros(5), radii=RADII), 594),
+    "local_thickness, 5 radii": Contender(lambda mask: LocalThickness(target=3.0, radii=RADII), 531),
+    "two_point_correlation, 16 lags": Contender(lambda mask: TwoPointCorrelation(target=np.zeros(16)), 47),
+    "lineal_path, 12 lags": Contender(lambda mask: LinealPath(target=np.zeros(12)), 1317),
+    "radial_profile, 20 shells": Contender(lambda mask: RadialProfile(target=np.zeros(20)).within(mask), 20),
+    "euler_number": Contender(lambda mask: EulerNumber(target=0.0), 131),
     "air_and_glass": Contender(sides, None),
     "directional_total_variation": Contender(
         lambda mask: DirectionalTotalVariation(of="density", eps=0.01), 199

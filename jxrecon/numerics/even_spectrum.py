@@ -47,16 +47,14 @@ def _folded(full: Array, axis: int, n: int) -> Array:
     return jax.lax.slice_in_dim(full, 0, n // 2 + 1, axis=axis) + jnp.pad(jnp.flip(rest, axis), widths)
 
 
-def even_spectrum(octant: Float[Array, "a b c"], shape: tuple[int, int, int]) -> HalfSpectrum:
+def even_spectrum(octant: Float[Array, "a b c"], shape: tuple[int, ...]) -> HalfSpectrum:
     """H of the file's head, as `rfftn` orders frequencies."""
     y, x, z = (_cosines(n, count, octant.dtype) for n, count in zip(shape, octant.shape))
     half = jnp.einsum("abc,ka,lb,mc->klm", octant, y, x, z, precision="highest")
     return _mirrored(_mirrored(half, 0, shape[0]), 1, shape[1])
 
 
-def octant(
-    power: HalfSpectrum, shape: tuple[int, int, int], counts: tuple[int, int, int]
-) -> Float[Array, "a b c"]:
+def octant(power: HalfSpectrum, shape: tuple[int, ...], counts: tuple[int, ...]) -> Float[Array, "a b c"]:
     """sum over all frequencies of power times e^(2 pi i k r), averaged over the signs of r: for r from 0 to counts - 1."""
     twice = np.full(shape[2] // 2 + 1, 2.0)
     twice[0] = 1.0

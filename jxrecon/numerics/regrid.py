@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 
 def regridded(
-    field: Float[Array, "y x z"], shape: tuple[int, int, int], ratio: float | None = None
+    field: Float[Array, "y x z"], shape: tuple[int, ...], ratio: float | None = None
 ) -> Float[Array, "v w u"]:
     """The field on `shape` voxels, of which `ratio` make an edge of one of its own; None: both grids fill the same box."""
     if field.shape == shape and ratio in (None, 1.0):

@@ -8,7 +8,7 @@ Regions are masks, or found in a first guess (`guessed`): glass is the wall of t
 is inside of it.
 
 Parameters: weight; glass_density, e/A^3 (0.66 of borosilicate or fused silica at 2.2 g/cm^3); air, glass: True where there is
-either, None for nowhere. Cost at 128^3, value and gradient: 2 ms of one core.
+either, None for nowhere. Cost at 128^3, value and gradient: 4 ms of one core.
 
 Diaz et al., Phys. Rev. B 85, 020104 (2012), doi:10.1103/PhysRevB.85.020104 (air and capillary as references of density).
 """

@@ -50,14 +50,13 @@ class CrystalSolid(AbstractSolid):
             )
         cell = self.cell or self.pristine_cell
         first = cell.volume_cubic_angstrom / self.pristine_cell.volume_cubic_angstrom
-        y, x, z = shape
         # The change, and not the ratio, is what is zero where maps end.
         change = volume_ratio(parameters.lattice.strain, cell) - 1
-        return first * (1 + regridded(change, (y, x, z), self.lattice_voxel))
+        return first * (1 + regridded(change, shape, self.lattice_voxel))
 
     def __call__(self, parameters: Parameters, shape: tuple[int, ...]) -> Level:
         learnt = {} if parameters.morphology is None else vars(parameters.morphology)
         names = ("reference", "lithium", "lost_oxygen")
         known = [getattr(self, name) if learnt.get(name) is None else learnt[name] for name in names]
         electrons = electrons_ratio(known[1], known[2], self.pristine, self.pristine_lithium)
-        return solid_density(known[0], electrons, self._volume(parameters, shape))
+        return jnp.asarray(solid_density(known[0], electrons, self._volume(parameters, shape)))

@@ -7,8 +7,8 @@ reaches the voxel, 0 in slits and specks that are narrower. A binary ball of rad
 that is smaller its whole volume. Of several radii the measured resolution is the one to take: half of it, in voxels.
 
 Parameters: weight, nats per voxel of too narrow pore; radius, voxels; mask, True in the particle with its pores (None:
-everywhere); solid, n_s (`priors.solid`). Cost at 128^3, value and gradient: 55 ms of one core for a radius up to 1.5, 85 ms
-up to 2.5, 110 ms (on two) for any larger one.
+everywhere); solid, n_s (`priors.solid`). Cost at 128^3, value and gradient: 65 ms of one core for a radius up to 1.5, 75 ms
+up to 2.5, 110 ms for any larger one.
 
 Guest, Prevost & Belytschko, Int. J. Numer. Methods Eng. 61, 238 (2004), doi:10.1002/nme.1064 (minimum length scales by
 projection); Lazarov, Wang & Sigmund, Arch. Appl. Mech. 86, 189 (2016), doi:10.1007/s00419-015-1106-4.

@@ -10,7 +10,7 @@ independent voxels. A level that is wrong and cannot move does harm (15 % raise 
 be free, or take it from the unit cell (`CrystalSolid`).
 
 Parameters: weight; shares of pore, solid and partly filled voxels; noise, e/A^3; pore, n_p, e/A^3; solid, n_s (`priors.solid`).
-Cost at 128^3, value and gradient: 24 ms of one core, with the derivatives for all levels (`kernels.partial_volume`).
+Cost at 128^3, value and gradient: 28 ms of one core, with the derivatives for all levels (`kernels.partial_volume`).
 
 Laidlaw, Fleischer & Barr, IEEE Trans. Med. Imaging 17, 74 (1998), doi:10.1109/42.668696; Santago & Gage, IEEE Trans. Image
 Process. 4, 1531 (1995), doi:10.1109/83.469934.

@@ -7,8 +7,8 @@ the slope at 0 is minus a quarter of the specific surface. Averaged over directi
 not measured (a missing wedge) what the others show. Without a mask, m = 1 and the volume is periodic.
 
 Parameters: weight; target, S* at 0, 1, 2, ... voxels; spread, of S; mask, True in the particle with its pores (None:
-everywhere); solid, n_s (`priors.solid`). Cost at 128^3, value and gradient, 16 distances: 28 ms of one core, 40 with a mask
-(`kernels.two_point`).
+everywhere); solid, n_s (`priors.solid`). Cost at 128^3, value and gradient, 16 distances: 28 ms of one core, and a transform
+more with a mask (`kernels.two_point`).
 
 Torquato, Random Heterogeneous Materials, Springer (2002), doi:10.1007/978-1-4757-6355-3; Yeong & Torquato, Phys. Rev. E 57, 495
 (1998), doi:10.1103/PhysRevE.57.495 (structures from S).
