@@ -25,7 +25,16 @@ import json
 from pathlib import Path
 
 import numpy as np
-from lattice_found import answers, compared, element_shares, fitted, found_maps, patterns_beside
+from lattice_found import (
+    Table,
+    answers,
+    compared,
+    element_shares,
+    fitted,
+    found_maps,
+    patterns_beside,
+    places,
+)
 
 from jxrecon.analysis.lattice import (
     averaged,
@@ -169,8 +178,8 @@ def draw_maps(out: Path, every: dict, found: dict[str, Path], step_m: float, vol
 
 def draw_patterns(
     out: Path, every: dict[str, dict[str, DiffractionScan]], found: dict[str, Path], seed: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Also what averaged patterns say of (003), found and true."""
+) -> Table:
+    """Also what they say of (003), found and true."""
     first = every["pristine"][SLICE].patterns
     x, wavelength = first.two_theta_deg, first.wavelength_m
     inside = {state: inside_of(truths(pair[SLICE])) for state, pair in every.items()}
@@ -188,7 +197,8 @@ def draw_patterns(
         at = bulk.get("pristine", next(iter(bulk.values())))
         marks = {n: float(x[lo + np.argmax(at[lo:hi])]) for n, (lo, hi) in _channels(x).items()}
         save(bulk_patterns(bulk, x, wavelength, marks, true if found else None), out / "S5_bulk.png")
-    return compared(seen, means, x)
+    pairs = {s: (found_maps(path), truths(every[s][SLICE])) for s, path in found.items()}
+    return compared({s: places(*p, inside[s], (seen[s], means[s]), x, wavelength) for s, p in pairs.items()})
 
 
 def _channels(x: np.ndarray) -> dict[str, tuple[int, int]]:

@@ -6,7 +6,7 @@ import h5py
 import jax.numpy as jnp
 import numpy as np
 from answers import Answer
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
 from jxrecon.classical.peak_fit import peak_fit
@@ -21,6 +21,8 @@ from jxrecon.kernels.profile_sum import pseudo_voigt
 NAMES = {"a": "a_angstrom", "c": "c_angstrom"}  # as other files call them
 ELEMENTS = ("Mn", "Co", "Ni")
 SHIFT_DEG, BROADER = 0.01, 0.05
+Place = tuple[float, float]  # of (003): centre and width, degrees
+Table = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
 def _middle(file: h5py.File, name: str) -> np.ndarray:
@@ -71,32 +73,59 @@ def fitted(counts: Float[np.ndarray, " channel"], x: Float[np.ndarray, " channel
     return VoxelPattern(counts, fit, float(parts[1][0]))
 
 
-def compared(
-    found: dict[str, np.ndarray], true: dict[str, np.ndarray], x: Float[np.ndarray, " channel"]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Place and width of (003) in mean patterns, found and true, and its shift from the pristine one."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    for state in found:
+def voxel_means(
+    maps: dict[str, np.ndarray], where: Bool[np.ndarray, "y x"], wavelength_m: float
+) -> tuple[float, float]:
+    """Place and width of (003), means over voxels with the weights of its area: of maps, not of mean patterns."""
+    good = where & np.isfinite(maps["c_angstrom"]) & np.isfinite(maps["fwhm_003_deg"])
+    c, width, area = (maps[name][good] for name in ("c_angstrom", "fwhm_003_deg", "area_003"))
+    centre = 2 * np.degrees(np.arcsin(1.5 * wavelength_m * 1e10 / c))
+    return float(np.average(centre, weights=area)), float(np.average(width, weights=area))
+
+
+def places(
+    found: dict[str, np.ndarray],
+    true: dict[str, np.ndarray],
+    where: Bool[np.ndarray, "y x"],
+    patterns: tuple[np.ndarray, np.ndarray],
+    x: Float[np.ndarray, " channel"],
+    wavelength_m: float,
+) -> dict[str, dict[str, Place]]:
+    """Of (003), in mean patterns (found, true) and as means of voxels."""
+    return {
+        "mean pattern": {k: mean_peak(p, x) for k, p in zip(("found", "truth"), patterns, strict=True)},
+        "voxels": {k: voxel_means(m, where, wavelength_m) for k, m in (("found", found), ("truth", true))},
+    }
+
+
+def compared(readings: dict[str, dict[str, dict[str, Place]]]) -> Table:
+    """Place and width of (003) by state, by kind (mean pattern, voxels), found and true, with the shift from the pristine one."""
+    table: Table = {}
+    for state, kinds in readings.items():
         table[state] = {}
-        for name, patterns in (("found", found), ("truth", true)):
-            centre, width = mean_peak(patterns[state], x)
-            table[state][name] = {"centre_003_deg": round(centre, 5), "fwhm_003_deg": round(width, 5)}
-            if "pristine" in patterns:
-                shift = centre - mean_peak(patterns["pristine"], x)[0]
-                table[state][name]["shift_003_deg"] = round(shift, 5)
+        for kind, pair in kinds.items():
+            table[state][kind] = {}
+            for name, (centre, width) in pair.items():
+                row = {"centre_003_deg": round(centre, 5), "fwhm_003_deg": round(width, 5)}
+                if "pristine" in readings:
+                    row["shift_003_deg"] = round(centre - readings["pristine"][kind][name][0], 5)
+                table[state][kind][name] = row
     return table
 
 
-def answers(table: dict[str, dict[str, dict[str, float]]]) -> list[Answer]:
+def answers(table: Table) -> list[Answer]:
     """Whether (003) shifts and broadens as the truth does."""
     given = []
-    for state, pair in table.items():
-        found, truth = pair["found"], pair["truth"]
-        wider = abs(found["fwhm_003_deg"] / truth["fwhm_003_deg"] - 1)
-        given.append(Answer(f"{state}: FWHM(003) of the mean pattern is off by", wider, BROADER, False))
-        if "shift_003_deg" in found and state != "pristine":
-            off = abs(found["shift_003_deg"] - truth["shift_003_deg"])
-            given.append(Answer(f"{state}: shift of (003) is off by, degrees", off, SHIFT_DEG, False))
+    for state, kinds in table.items():
+        for kind, pair in kinds.items():
+            found, truth = pair["found"], pair["truth"]
+            wider = abs(found["fwhm_003_deg"] / truth["fwhm_003_deg"] - 1)
+            given.append(Answer(f"{state}, {kind}: FWHM(003) is off by", wider, BROADER, False))
+            if "shift_003_deg" in found and state != "pristine":
+                off = abs(found["shift_003_deg"] - truth["shift_003_deg"])
+                given.append(
+                    Answer(f"{state}, {kind}: shift of (003) is off by, degrees", off, SHIFT_DEG, False)
+                )
     return given
 
 

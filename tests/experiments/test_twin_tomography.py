@@ -67,15 +67,27 @@ def test_place_and_width_of_a_mean_pattern(script, tmp_path):
         peaks = [1 / (1 + 4 * ((X - c) / width) ** 2) for c in (8.6 - shift, 16.8, 20.1)]
         return 0.02 + np.sum(peaks, axis=0)
 
-    found_ones = {"pristine": pattern(0, 0.1), "cycled_small": pattern(0.203, 0.2)}
-    true = {"pristine": 7 * pattern(0, 0.1), "cycled_small": 3 * pattern(0.2, 0.19)}
-    table = found.compared(found_ones, true, X)
-    assert table["cycled_small"]["found"]["shift_003_deg"] == pytest.approx(-0.203, abs=1e-3)
-    assert table["pristine"]["found"]["fwhm_003_deg"] == pytest.approx(0.1, rel=0.01)
-    answers = {a.question: a for a in found.answers(table)}
-    assert len(answers) == 3
-    assert [a.met for a in answers.values()] == [True, False, True]
-    assert [round(a.figure, 3) for a in answers.values()] == pytest.approx([0, 0.053, 0.003], abs=2e-3)
+    patterns = {
+        "pristine": {"found": pattern(0, 0.1), "truth": 7 * pattern(0, 0.1)},
+        "cycled_small": {"found": pattern(0.203, 0.2), "truth": 3 * pattern(0.2, 0.19)},
+    }
+    read = {
+        s: {"mean pattern": {k: found.mean_peak(p, X) for k, p in pair.items()}}
+        for s, pair in patterns.items()
+    }
+    table = found.compared(read)
+    row = {state: kinds["mean pattern"]["found"] for state, kinds in table.items()}
+    assert row["cycled_small"]["shift_003_deg"] == pytest.approx(-0.203, abs=1e-3)
+    assert row["pristine"]["fwhm_003_deg"] == pytest.approx(0.1, rel=0.01)
+    answers = found.answers(table)
+    assert [a.met for a in answers] == [True, False, True]
+    assert [round(a.figure, 3) for a in answers] == pytest.approx([0, 0.053, 0.003], abs=2e-3)
+    maps = {"c_angstrom": np.array([[14.24, 14.24, np.nan]]), "fwhm_003_deg": np.array([[0.1, 0.3, 9.0]])}
+    maps["area_003"] = np.array([[3.0, 1.0, 5.0]])
+    centre, width = found.voxel_means(maps, np.array([[True, True, True]]), 0.7166717e-10)
+    assert centre == pytest.approx(
+        2 * np.degrees(np.arcsin(0.7166717 * 3 / 14.24 / 2))
+    ) and width == pytest.approx(0.15)
     counts = np.random.default_rng(0).poisson(5.0, (1, 3, 4, X.size)).astype(np.float32)
     patterns = Patterns(counts, X, 0.7e-10, np.zeros(1), np.ones((1, 3, 4)))
     write_patterns(tmp_path / "voxels.h5", patterns)
