@@ -29,7 +29,8 @@ def built(cfg: Mapping[str, Any]) -> AbstractTask:
     """The task, with JAX set up for it; its data file is there, and not yet read."""
     configure(cfg["precision"])
     task = config.build({**cfg["task"], "data": cfg["data"]}, AbstractTask)
-    path = getattr(task.data, "path", "")
+    # What is simulated has a name and no file.
+    path = "" if hasattr(task.data, "simulation") else getattr(task.data, "path", "")
     if isinstance(path, str) and path and not GLOB & set(path) and not Path(path).exists():
         raise InputError(f"{Path(path).absolute()}: no such file or directory.")
     return task

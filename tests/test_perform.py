@@ -44,3 +44,8 @@ def test_check_builds_and_reads_nothing(pattern, tmp_path, capsys):
     assert main(["check", *order(pattern, tmp_path / "run")]) == 0
     assert "config   fine: SplitSeries of" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_simulated_needs_no_file(tmp_path, capsys):
+    assert main(["check", "experiment=simulate_diffraction", f"hydra.run.dir={tmp_path / 'run'}"]) == 0
+    assert "config   fine: SimulateDiffraction" in capsys.readouterr().out
