@@ -9,6 +9,7 @@ The truth of a voxel is the mean of its eight, of cell and widths weighted with 
 """
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -67,9 +68,8 @@ def _expected(maps, two_theta, angle, size: int) -> Float[np.ndarray, "view u ch
     """Of one fine layer."""
     x, y, a, c, area, width, inside, background = maps
     one = np.float32
-    patterns = peaks(
-        two_theta, *(v[..., inside].astype(one) for v in (a, c)), area[:, inside], width[:, inside], NMC_HKL
-    )
+    cell = a[inside].astype(one), c[inside].astype(one)
+    patterns = peaks(two_theta, cell[0], cell[1], area[:, inside], width[:, inside], NMC_HKL)
     hump, lit = np.exp(-(((two_theta - 10.5) / 4.5) ** 2)) + 0.3, background > 0
     return np.stack(
         [
@@ -112,12 +112,15 @@ def write(path: Path, size: int, slices: int, views: int, channels: int, seed: i
     heights = np.arange(slices) - (slices - 1) / 2
     rng, scale = np.random.default_rng(seed), None
     truth: list[dict[str, np.ndarray]] = []
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w") as opened:
+        file: Any = opened
         file["angle_rad"], file["two_theta_deg"] = angle, two_theta
         shape = (views, slices, size, channels)
         data = file.create_dataset("counts", shape, "u2", chunks=(views, 1, size, channels))
         for k in np.argsort(np.abs(heights), kind="stable"):
-            layers = [_slice_maps(size, heights[k] + (i - (FINER - 1) / 2) / FINER) for i in range(FINER)]
+            layers = [
+                _slice_maps(size, float(heights[k]) + (i - (FINER - 1) / 2) / FINER) for i in range(FINER)
+            ]
             expected = sum(_expected(layer, two_theta, angle, size) for layer in layers) / FINER
             scale = scale or BRIGHTEST / expected.max()
             data[:, k] = rng.poisson(expected * scale)

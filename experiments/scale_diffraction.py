@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ SHOWN = (0, 1, 4)  # (003), (101), (104)
 class Middle:
     """One slice of a dataset, cut as the whole would be."""
 
-    def __init__(self, counts: h5py.Dataset):
+    def __init__(self, counts: Any):
         self.counts, self.at = counts, counts.shape[1] // 2
         self.shape = (counts.shape[0], 1, *counts.shape[2:])
 
@@ -57,7 +58,7 @@ class Middle:
         return self.counts[:, self.at : self.at + 1]
 
 
-def solved(file: h5py.File, folder: Path, alone: bool, together: int) -> LatticeVolume:
+def solved(file: Any, folder: Path, alone: bool, together: int) -> LatticeVolume:
     two_theta, angle, whole = file["two_theta_deg"][()], file["angle_rad"][()], file["counts"]
     views, _, width, _ = whole.shape
     powder = Powder(CELL, NMC_HKL, two_theta, WAVELENGTH_M, REACH_DEG)
@@ -75,7 +76,7 @@ def solved(file: h5py.File, folder: Path, alone: bool, together: int) -> Lattice
     return lattice_volume(folder, Middle(whole) if alone else whole, model, two_theta, together=together)
 
 
-def errors(file: h5py.File, found: LatticeVolume, alone: bool) -> dict[str, float]:
+def errors(file: Any, found: LatticeVolume, alone: bool) -> dict[str, float]:
     """RMSE over the voxels that are scored; of areas relative to their mean."""
     truth = {name: file[f"truth/{name}"][()] for name in ("a", "c", "area", "fwhm_deg", "mask")}
     if alone:

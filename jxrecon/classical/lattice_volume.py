@@ -119,7 +119,8 @@ def _store(path: Path, mark: str, maps: Maps, taught: Taught, figures: dict[str,
 def _stored(path: Path, mark: str) -> Part | None:
     """None where there is nothing, something else or something damaged."""
     try:
-        with open_sealed(path, KIND, VERSION) as file:
+        with open_sealed(path, KIND, VERSION) as opened:
+            file: Any = opened
             said = dict(file.attrs)
             if bytes(said.pop("fingerprint")).decode() != mark:
                 return None

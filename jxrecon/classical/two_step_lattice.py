@@ -129,7 +129,7 @@ def first_lattice(
     """
     powder = model.powder
     seen = counts >= 0
-    known = seen.any(axis=(0, 1, 2))
+    known = np.asarray(seen.any(axis=(0, 1, 2)))
     volume = _bridged(np.asarray(pattern_emission(jnp.asarray(counts, jnp.float32), model)), known)
     fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg, known=usual)
 
