@@ -41,7 +41,7 @@ def _fourier(u: Volume, octant: Octant, after: After, others: tuple[Volume, ...]
     return after(even_convolution_reference(u, octant), *others)
 
 
-def _wrapped(u: Volume, reach: int) -> Volume:
+def _wrapped(u: Volume, reach: int) -> Array:
     """u with margins that repeat it, written into one array: padding axis by axis makes three."""
     wide = jax.lax.pad(u, jnp.zeros((), u.dtype), [(reach, reach, 0)] * 3)
     for axis, n in enumerate(u.shape):
