@@ -78,6 +78,12 @@ def _credible(area, patterns, two_theta_deg: Float[np.ndarray, " channel"]) -> n
     return np.clip(np.nan_to_num(area), 0, whole)
 
 
+def _on_grid(values: np.ndarray, some: Bool[np.ndarray, "y x z"]) -> np.ndarray:
+    maps = np.zeros((*some.shape, values.shape[-1]))
+    maps[some] = np.nan_to_num(values)
+    return maps
+
+
 def _filled(maps: np.ndarray, good: Bool[np.ndarray, "y x z"]) -> np.ndarray:
     """(y, x, z, map), values of the nearest good voxel elsewhere."""
     if not good.any():
@@ -115,6 +121,12 @@ def _background(
     return volume[..., far].mean(axis=-1, keepdims=True) / np.exp(shape[0] @ basis[1:]).mean(), shape
 
 
+def _specimen_mean(counts, model: DiffractionTomography) -> Float[np.ndarray, " channel"]:
+    """Counts of a ray in each channel, without what lies around."""
+    seen, around = counts >= 0, np.asarray(dataclasses.replace(model, bins=None).surroundings())
+    return np.sum(counts - around, axis=(0, 1, 2), where=seen) / np.maximum(seen.sum(axis=(0, 1, 2)), 1)
+
+
 def first_lattice(
     counts: Float[np.ndarray, "view v u channel"],
     model: DiffractionTomography,
@@ -128,25 +140,17 @@ def first_lattice(
     usual: of another part of the specimen, as this one may hold nothing.
     """
     powder = model.powder
-    seen = counts >= 0
-    known = np.asarray(seen.any(axis=(0, 1, 2)))
+    known = np.any(counts >= 0, axis=(0, 1, 2))
     volume = _bridged(np.asarray(pattern_emission(jnp.asarray(counts, jnp.float32), model)), known)
     fit, some = fitted_voxels(volume, model, two_theta_deg, fwhm_deg=fwhm_deg, known=usual)
 
-    def on_grid(values: np.ndarray) -> np.ndarray:
-        maps = np.zeros((*some.shape, values.shape[-1]))
-        maps[some] = np.nan_to_num(values)
-        return maps
-
-    area = on_grid(_credible(fit.area, volume[some], two_theta_deg))
+    area = _on_grid(_credible(fit.area, volume[some], two_theta_deg), some)
     total = area.sum(axis=-1)
     good = total > MATTER * (np.percentile(total, USUAL) if usual is None else usual.area)
     good[some] &= np.isfinite(fit.strain).all(axis=-1)
-    strain = _filled(on_grid(fit.strain), good)
-    width = _filled(np.maximum(on_grid(fit.fwhm_deg), WIDTHS_DEG[0] * fwhm_deg), good)
-    around = np.asarray(dataclasses.replace(model, bins=None).surroundings())
-    mean = np.sum(counts - around, axis=(0, 1, 2), where=seen) / np.maximum(seen.sum(axis=(0, 1, 2)), 1)
-    mean = _bridged(mean, known)
+    strain = _filled(_on_grid(fit.strain, some), good)
+    width = _filled(np.maximum(_on_grid(fit.fwhm_deg, some), WIDTHS_DEG[0] * fwhm_deg), good)
+    mean = _bridged(_specimen_mean(counts, model), known)
     shape = np.zeros((1, model.basis.shape[0])) if usual is None else usual.shape
     level, shape = _background(
         mean, volume, two_theta_deg, powder.reference_deg, fwhm_deg, shape, usual is not None
