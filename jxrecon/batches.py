@@ -118,10 +118,7 @@ class Batches:
 
     @property
     def chunks_per_epoch(self) -> int:
-        """1 when everything is resident; else the number of blocks of the largest measurement.
-
-        Without a measurement every epoch is a single step: terms may hold their data themselves.
-        """
+        """1 when all is resident, or terms hold their data themselves; else blocks of the largest measurement."""
         return max((self._block_count(name) for name in self.measurements), default=1)
 
     def block_frames(self, name: str) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from ..forward.diffraction_tomography import DiffractionTomography
 from .direct_lattice import START, Fitted, direct_steps
@@ -58,6 +58,15 @@ def _fitted(model, binned, start, key, report: Report) -> Fitted:
     raise AssertionError("the path has no end")
 
 
+def binned_counts(
+    model: DiffractionTomography, counts: Float[np.ndarray, "view v u channel"]
+) -> Float[Array, "view v u bin"]:
+    """Bins hold what all of their channels hold, or -1 where one of them was not measured."""
+    ones = jnp.ones(counts.shape[-1:], jnp.float32)
+    whole = model.binned(jnp.asarray(counts >= 0, jnp.float32)) >= model.binned(ones)
+    return jnp.where(whole, model.binned(jnp.asarray(counts, jnp.float32)), -1)
+
+
 def solved_slice(
     model: DiffractionTomography,
     counts: Float[np.ndarray, "view 1 u channel"],
@@ -71,12 +80,7 @@ def solved_slice(
     """Counts negative where not measured; `draws` 0 for no standard errors."""
     cell = model.powder.cell
     start = first_lattice(counts, model, two_theta_deg, fwhm_deg=fwhm_deg)
-    binned = model.binned(jnp.asarray(counts, jnp.float32))
-    # Bins hold what all of their channels hold, or nothing.
-    whole = model.binned(jnp.asarray(counts >= 0, jnp.float32)) >= model.binned(
-        jnp.ones(counts.shape[-1:], jnp.float32)
-    )
-    binned = jnp.where(whole, binned, -1)
+    binned = binned_counts(model, counts)
     fitted = _fitted(model, binned, start, jax.random.key(seed), report)
     noise, total = {}, {}
     if draws:
@@ -91,7 +95,7 @@ def solved_slice(
         )
         noise, total = _flat(found.noise), _flat(found.total)
     expected = np.asarray(expected_counts(model, voxels_of(model, fitted.lattice)), np.float64)
-    y, seen = np.asarray(binned, np.float64), np.asarray(whole)
+    y, seen = np.asarray(binned, np.float64), np.asarray(binned >= 0)
     rays = np.maximum(seen.sum(axis=(0, 1, 2)), 1)
     chi2 = np.sum((y - expected) ** 2 / np.maximum(expected, 1e-6), where=seen)
     return LatticeSlice(

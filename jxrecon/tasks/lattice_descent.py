@@ -12,11 +12,11 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..batches import Batches
 from ..classical.lattice_errors import readings
+from ..classical.lattice_slice import binned_counts
 from ..classical.scan_model import Known, ScanSetup, scan_setup
 from ..classical.smooth_lattice import smooth_steps, unknowns_of, value_of
 from ..classical.two_step_lattice import first_lattice
@@ -79,10 +79,8 @@ class LatticeDescent(AbstractTask):
         scan, at = self.scan(), self.slice
         model, counts = scan.model(at), scan.counts[:, at : at + 1]
         start = first_lattice(counts, model, scan.two_theta_deg, fwhm_deg=scan.fwhm_deg)
-        ones = jnp.ones(counts.shape[-1:], jnp.float32)
-        whole = model.binned(jnp.asarray(counts >= 0, jnp.float32)) >= model.binned(ones)
-        binned = jnp.where(whole, model.binned(jnp.asarray(counts, jnp.float32)), -1)
-        objective = Objective({"patterns": PatternMisfit(model, binned), **self.terms})
+        binned = binned_counts(model, counts)
+        objective = Objective({"patterns": PatternMisfit(model=model, counts=binned), **self.terms})
         found, values = self._descended(objective, start)
         maps = {"loop": readings(found, scan.cell)}
         metrics: dict[str, float | int | None] = {
@@ -115,7 +113,8 @@ class LatticeDescent(AbstractTask):
 def _written(folder: Path, scan: ScanSetup, maps: dict[str, dict[str, np.ndarray]]):
     """maps.h5 and the figure; means over voxels with matter, and how far both ways differ."""
     inside = matter(maps["loop"]["area"].sum(axis=0)[..., 0])
-    stored, metrics = {}, {"voxels": int(inside.sum())}
+    stored: dict[str, tuple[np.ndarray, str]] = {}
+    metrics: dict[str, float] = {"voxels": int(inside.sum())}
     for how, read in maps.items():
         for name in (*scan.cell.free, "volume"):
             stored[f"{name}_{how}"] = np.where(inside, read[name][..., 0], np.nan), _unit(name)
