@@ -39,8 +39,10 @@ class AngularFactors(eqx.Module):
         """s of the file's head."""
         return jnp.matmul(self.coefficient, self.mixture, precision="highest")
 
-    def weighted(self, patterns: Float[Array, "term y x z bin"]) -> Float[Array, "term y x z bin"]:
-        return patterns if self.weight is None else patterns * self.weight[..., None]
+    def terms(self, parts: Float[Array, "free y x z bin"]) -> Float[Array, "term y x z bin"]:
+        """Patterns whose transforms are to be added, times g_j; `parts` hold the reflections times their coefficients."""
+        mixed = jnp.einsum("fj,fyxzk->jyxzk", self.mixture, parts, precision="highest")
+        return mixed if self.weight is None else mixed * self.weight[..., None]
 
     def values(self) -> Float[Array, "view peak"]:
         """1 + sum_j s_kj g_j(t): of factors that are the same in all voxels."""

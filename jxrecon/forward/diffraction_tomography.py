@@ -183,11 +183,9 @@ class DiffractionTomography(eqx.Module):
             ahead, behind = (peak_patterns(lattice, self.powder, sign * step) for sign in (1, -1))
             parts.append((ahead - behind) / (2 * step * self.distance))
         if self.factors is not None:
-            strengths = self.factors.strength().T
-            scaled = jnp.stack(
-                [peak_patterns(lattice, self.powder, None, strength) for strength in strengths]
+            parts.extend(
+                peak_patterns(lattice, self.powder, None, factor) for factor in self.factors.coefficient.T
             )
-            parts.extend(self.factors.weighted(scaled))
         return jnp.stack([self.binned(part) for part in parts])
 
     def transform(self, voxels: Float[Array, "part y x z bin"]) -> Float[Array, "view v u bin"]:
@@ -199,7 +197,8 @@ class DiffractionTomography(eqx.Module):
             image = image + cos * self._rays(_downstream(voxels[1], True))
         if self.factors is not None:
             first = 1 if self.distance is None else 2
-            for function, part in zip(self.factors.function.T, voxels[first:], strict=True):
+            terms = self.factors.terms(voxels[first:])
+            for function, part in zip(self.factors.function.T, terms, strict=True):
                 image = image + function[:, None, None, None] * self._rays(part)
         if self.beam is not None:
             image = blurred(image, self.beam)

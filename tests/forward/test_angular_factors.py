@@ -3,6 +3,7 @@
 import dataclasses
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -65,6 +66,13 @@ def test_a_radial_texture_is_legendre_of_radius_and_beam(maps):
     square = along**2 / (x**2 + y**2 + 0.49)
     factor = 1 + np.array([0.4, -0.2, 0.1])[:, None, None] * (1.5 * square - 0.5)[:, None]
     np.testing.assert_allclose(counts_of(here, maps), view_by_view(maps, factor[..., None]), rtol=2e-4)
+
+
+def test_voxels_do_not_know_where_they_are(maps):
+    """Derivatives are taken row by row."""
+    here = with_factors(radial_texture(ANGLE, 3, (SIZE, SIZE, 1)), [[0.4], [-0.2], [0.1]])
+    row = jax.tree.map(lambda a: a[:, 2:3] if a.ndim == 4 else a, maps)
+    np.testing.assert_allclose(here.voxels(row), here.voxels(maps)[:, 2:3], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["waves", "texture"])
