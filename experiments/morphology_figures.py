@@ -8,9 +8,9 @@ are given, these, with the twin's numbers beside them.
     S2_slices    a slice of every tomogram              numbers.json         means over the seeds and half the standard deviation
 
 Pores become more and wider from pristine (2.8 %, 26 nm) to delithiated (11.8 %, 36 nm) and cycled small (15.3 %, 42 nm); the
-large cycled particle has the widest (49 nm) and is depleted in its core (0.81 against 0.88 e/A^3), the small one towards its surface
-(0.87 against 0.77). A parabola that counts every shell alike is ruled by the few voxels of the core: for cycled_small it rises
-outwards where the one that is weighted by volume falls.
+large cycled particle has the widest (49 nm) and is depleted in its core (0.81 against 0.88 e/A^3), the small one towards its
+surface (0.87 against 0.77). A parabola that counts every shell alike is ruled by the few voxels of the core: for cycled_small it
+rises outwards where the one that is weighted by volume falls.
 
     python experiments/morphology_figures.py --out FOLDER [--found cycled_small=RUN/result.h5 ...]
 

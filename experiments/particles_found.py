@@ -29,8 +29,13 @@ from jxrecon.storage import write_json_atomically
 from jxrecon.truth import finest
 from jxrecon.validate import construct
 
-DENSITY = {"density_mean": 0.01, "density_core": 0.04, "density_shell": 0.04}
-PORES = {"porosity": 0.01, "pore_mean_nm": 4.0, "pore_p95_nm": None, "pore_largest_nm": None}
+DENSITY: dict[str, float | None] = {"density_mean": 0.01, "density_core": 0.04, "density_shell": 0.04}
+PORES: dict[str, float | None] = {
+    "porosity": 0.01,
+    "pore_mean_nm": 4.0,
+    "pore_p95_nm": None,
+    "pore_largest_nm": None,
+}
 FLAT = 0.02  # e/A^3
 
 

@@ -13,10 +13,10 @@ Every array of IN is a volume of pores. OUT holds, for NAME and METHOD, the map 
 import sys
 import time
 
-import edt
-import localthickness
+import edt  # pyright: ignore[reportMissingImports]
+import localthickness  # pyright: ignore[reportMissingImports]
 import numpy as np
-import porespy
+import porespy  # pyright: ignore[reportMissingImports]
 
 
 def all_radii(pore: np.ndarray) -> np.ndarray:

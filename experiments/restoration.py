@@ -73,13 +73,18 @@ def measured(task: str, seed: int, chemistry: bool) -> AbstractTerm:
         blurred = pooled(gaussian_filter(piece, 2 * sigma))[8:-8, 8:-8, 8:-8]
         noisy = blurred + BLUR_NOISE * random.standard_normal(blurred.shape)
         known = np.pad(np.ones([SIZE - 6] * 3), 3) / BLUR_NOISE**2
-        return BlurMisfit(kernel_order(noisy), kernel_order(known), jnp.asarray(sigma, jnp.float32))
+        return BlurMisfit(
+            measured=kernel_order(noisy),
+            inverse_variance=kernel_order(known),
+            sigma=jnp.asarray(sigma, jnp.float32),
+        )
     cube = piece[16:-16, 16:-16, 16:-16]
     views = np.stack([project(cube, float(t), 0.0, 2 * WIDTH) for t in angles()]) / 2
     views = views.reshape(ANGLES, SIZE, 2, WIDTH, 2).mean(axis=(2, 4))
     noisy = views + ANGLE_NOISE * random.standard_normal(views.shape)
     return ProjectionMisfit(
-        jnp.asarray(noisy, jnp.float32), jnp.full(noisy.shape, ANGLE_NOISE**-2, jnp.float32)
+        projections=jnp.asarray(noisy, jnp.float32),
+        inverse_variance=jnp.full(noisy.shape, ANGLE_NOISE**-2, jnp.float32),
     )
 
 
@@ -112,7 +117,9 @@ def scores(found: np.ndarray, seed: int, chemistry: bool) -> dict[str, float]:
     piece, solid = specimen(seed, chemistry)
     inner = (slice(EDGE, -EDGE),) * 3
     true, found = pooled(piece)[8:-8, 8:-8, 8:-8][inner], found[inner]
-    body = binary_erosion(gaussian_filter(true, 3.0) > solid / 2, iterations=2)  # without the air about it
+    body: np.ndarray = np.asarray(
+        binary_erosion(gaussian_filter(true, 3.0) > solid / 2, iterations=2), bool
+    )  # without the air about it
     pore, here = (true < solid / 2)[body], (found < solid / 2)[body]
     window = np.ones(true.shape)
     return {

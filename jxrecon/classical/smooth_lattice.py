@@ -46,7 +46,7 @@ def smooth_objective(
     model: DiffractionTomography, counts: Float[Array, "view v u bin"], prior: LatticeSmoothness
 ) -> Objective:
     """L as named terms."""
-    return Objective({"patterns": PatternMisfit(model, counts), "lattice_smoothness": prior})
+    return Objective({"patterns": PatternMisfit(model=model, counts=counts), "lattice_smoothness": prior})
 
 
 @eqx.filter_jit

@@ -49,6 +49,7 @@ def means(maps: Float[Array, "map y x z"], labels: Int[Array, "y x z"]) -> Float
 def tied(lattice: Lattice, labels: Int[np.ndarray, "y x z"]) -> Lattice:
     """The lattice with one cell and one width of each peak in every label."""
     number = consecutive(labels)
+    assert number is not None
     return eqx.tree_at(
         lambda p: (p.strain, p.log_width),
         lattice,

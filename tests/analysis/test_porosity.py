@@ -46,7 +46,7 @@ def test_the_crystal_and_the_composition():
 
 @pytest.mark.parametrize("state", ["delithiated", "cycled_small"])
 def test_chemistry_takes_the_bias_out(state):
-    """With (y, x) and V given within 0.01 of the truth, where a solid of 1 e/A^3 is 0.06 off; wrong (y, x) are off by what is said."""
+    """With (y, x) and V given within 0.01 of the truth, where a solid of 1 e/A^3 is 0.06 off; wrong (y, x) are off as is said."""
     particle = dataclasses.replace(preset("tiny", state=state), chemistry=True, size=48, voxel_m=40e-9)
     drawn, axis = particle.draw(1), particle.axis_m()
     maps, about = drawn.maps(axis, axis, axis, 2), STATES[state]
