@@ -12,9 +12,10 @@ weights from the solid of 1 e/A^3:
              1.2e4 photons a pixel leave
 
 Found by Adam in the common loop, 120 steps or 300 (angles). `level` is the solid's: `free` starts at 1 e/A^3 and is learnt,
-`1.0` stays there. Weights are those with the least RMSE on the particle `--train`. Columns: RMSE in e/A^3; Dice of the pores (less
-than half of the solid's density); bias of their share; half period in nm where the Fourier shell correlation with the truth is
-0.5 (20 is Nyquist); all without the outermost 4 voxels. Every fit is a file; a sweep that was stopped goes on. 15 minutes on 2 cores.
+`1.0` stays there. Weights are those with the least RMSE on the particle `--train`. Columns: RMSE in e/A^3; Dice of the pores,
+less than half of the solid's density; bias of their share; half period in nm where the Fourier shell correlation with the truth
+is 0.5 (20 is Nyquist); all without the outermost 4 voxels. Every fit is a file; a sweep that was stopped goes on. Half an hour
+on 2 cores.
 """
 
 import argparse

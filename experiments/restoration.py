@@ -50,7 +50,7 @@ def specimen(seed: int, chemistry: bool) -> tuple[np.ndarray, float]:
     reach = [
         axis[2 * s.start - 16 :][: 2 * SIZE + 32] for s in CUBE
     ]  # beyond the particle's voxels there is air
-    piece = np.asarray(particle.draw(seed).maps(*reach, 2).electron_density, np.float64)
+    piece = np.asarray(particle.draw(seed).maps(reach[0], reach[1], reach[2], 2).electron_density, np.float64)
     piece = np.pad(piece, [(0, 2 * SIZE + 32 - n) for n in piece.shape])
     return piece, float(np.median(piece[piece > 0.7 * piece.max()]))
 
