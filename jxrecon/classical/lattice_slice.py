@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..forward.diffraction_tomography import DiffractionTomography
+from .angular_fit import fitted_factors
 from .direct_lattice import START, Fitted, direct_steps
 from .lattice_errors import lattice_errors, readings
 from .lattice_newton import expected_counts, voxels_of
@@ -81,6 +82,7 @@ def solved_slice(
     cell = model.powder.cell
     start = first_lattice(counts, model, two_theta_deg, fwhm_deg=fwhm_deg)
     binned = binned_counts(model, counts)
+    model = model if model.factors is None else fitted_factors(model, start, binned).model
     fitted = _fitted(model, binned, start, jax.random.key(seed), report)
     noise, total = {}, {}
     if draws:

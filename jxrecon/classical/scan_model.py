@@ -7,6 +7,7 @@ turn about (`pattern_setup`). Patterns that were normalised are made counts agai
 import dataclasses
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from jaxtyping import Float, Int
 
 from ..data.access import Access
 from ..errors import InputError
+from ..forward.angular_factors import AngularFactors, fourier, radial_texture
 from ..forward.background import chebyshev
 from ..forward.cell import Cell, bragg_deg
 from ..forward.diffraction_tomography import Bins, DiffractionTomography, bins_around, gaussian_beam
@@ -23,6 +25,7 @@ from .pattern_setup import Alignment, air_pattern, axis_shifts, bulk_cell, mean_
 from .whole_pattern import phase_within
 
 _log = logging.getLogger(__name__)
+Factors = Literal["none", "waves", "radial"]
 FEWEST = 20  # channels
 # Voxels and the interpolation between rays are a step wide each: a variance of 1/12 + 1/12 that the model has by itself.
 OWN_VARIANCE = 1 / 6
@@ -46,6 +49,7 @@ class Known:
     air_rays: int = 1
     alignment: Alignment = "axis"
     background_terms: int = 3
+    factors: Factors = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +76,7 @@ class ScanSetup:
     bins: Bins
     reach_deg: float
     background_terms: int
+    factors: Factors = "none"
 
     @property
     def slices(self) -> int:
@@ -93,7 +98,18 @@ class ScanSetup:
             distance=f32(self.distance),
             bins=self.bins,
             around=jnp.asarray(self.air, jnp.float32)[None, None, None],
+            factors=self.angular_factors(number),
         )
+
+    def angular_factors(self, number: int) -> AngularFactors | None:
+        """Of the reflections in each view of one slice, as yet all 1."""
+        peaks, width = len(self.names), self.counts.shape[2]
+        if self.factors == "waves":
+            return fourier(self.angle_rad, peaks)
+        if self.factors == "radial":
+            height = np.array([number - (self.slices - 1) / 2])
+            return radial_texture(self.angle_rad, peaks, (width, width, 1), height)
+        return None
 
     def bin_sizes(self) -> np.ndarray:
         """Channels in each bin."""
@@ -199,4 +215,5 @@ def scan_setup(patterns: Patterns, known: Known, access: Access) -> ScanSetup:
         bins=bins_around(x, bragg_deg(hkl, bulk, wavelength), known.near_deg),
         reach_deg=known.reach_deg,
         background_terms=known.background_terms,
+        factors=known.factors,
     )

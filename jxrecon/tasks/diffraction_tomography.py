@@ -39,8 +39,10 @@ class DiffractionTomography(AbstractTask):
     fwhm_deg, search_deg: first guess of widths, and how far peaks may be off. beam_m: its width at half maximum; None: as the
     file says, else one step. distance_m: of the detector, for the parallax; None for none. attenuation: `FILE.h5:/dataset`, 1/m
     on the voxels `z y x`. air_rays: on either side that miss the specimen; 0 for no air. alignment: whether each view has a
-    shift, or all have one (`axis`), or `none`. background_terms: of the logarithm of its spectrum. draws: for the standard
-    errors, 0 for none. earlier: folder of a run whose finished slices are taken over.
+    shift, or all have one (`axis`), or `none`. background_terms: of the logarithm of its spectrum. factors: what reflections
+    are stronger by in some views: nothing, two waves of the angle each, or a texture about the radius
+    (`forward.angular_factors`). draws: for the standard errors, 0 for none. earlier: folder of a run whose finished slices are
+    taken over.
     """
 
     data: AbstractPatternReader
@@ -57,6 +59,7 @@ class DiffractionTomography(AbstractTask):
     air_rays: int = 1
     alignment: Literal["views", "axis", "none"] = "axis"
     background_terms: int = 3
+    factors: Literal["none", "waves", "radial"] = "none"
     draws: int = 16
     earlier: str | None = None
 
@@ -66,6 +69,8 @@ class DiffractionTomography(AbstractTask):
                 raise InputError(f"`{name}` is {getattr(self, name)}; expected {least} or more.")
         if self.alignment not in ("views", "axis", "none"):
             raise InputError(f"`alignment` is {self.alignment!r}; expected views, axis or none.")
+        if self.factors not in ("none", "waves", "radial"):
+            raise InputError(f"`factors` is {self.factors!r}; expected none, waves or radial.")
 
     def setup(self, patterns: Patterns) -> ScanSetup:
         """What is known of the scan before any slice is looked at."""

@@ -144,6 +144,23 @@ def test_air_is_that_beside_the_specimen_and_the_axis_where_masses_turn(truth):
     assert mean[40] == 0 and np.all(np.delete(mean, 40) > 0)
 
 
+def test_factors_of_a_slice_begin_at_one_and_know_its_height(truth):
+    scan = scan_of(truth[0])
+    models = {}
+    for kind in ("none", "waves", "radial"):
+        task = DiffractionTomography(data=PlainPatterns(path="made"), factors=kind, **SETTINGS)
+        models[kind] = task.setup(scan).model(1)
+    assert models["none"].factors is None
+    maps = lattice(SIZE)
+    plain = np.asarray(models["none"].transform(models["none"].voxels(maps)))
+    for kind in ("waves", "radial"):
+        np.testing.assert_allclose(models[kind].transform(models[kind].voxels(maps)), plain, rtol=1e-5)
+    # The middle of the upper of two slices lies half a voxel above the axis' middle.
+    weight = np.asarray(models["radial"].factors.weight)[1, :, 0, 0]
+    y, x = np.arange(SIZE) - (SIZE - 1) / 2, (SIZE - 1) / 2
+    assert np.allclose(weight, y**2 / (y**2 + x**2 + 0.25), rtol=1e-5)
+
+
 def _edited(path, change) -> str:
     with h5py.File(path, "r+") as file:
         change(file)
@@ -167,6 +184,7 @@ BAD = {
     "few channels": (None, ("task.range_deg=[8,8.5]",), "`range_deg` leaves 5 channels"),
     "much air": (None, ("task.air_rays=6",), "`air_rays` is 6 on either side of 12 rays"),
     "a strange alignment": (None, ("task.alignment=all",), "`alignment` is 'all'; expected"),
+    "strange factors": (None, ("task.factors=some",), "`factors` is 'some'; expected 'none' or 'waves' or 'radial'"),
     "attenuation": (None, ("task.attenuation=mu.h5",), "expected `FILE.h5:/dataset`"),
 }  # fmt: skip
 
