@@ -61,7 +61,7 @@ def test_answers_are_the_ratios_that_they_name(script):
     }
     found = direct_tomography.answers("cell", records)
     spread = np.hypot(0.1 * 2, 0.1 * 3) / np.sqrt(2)
-    assert [a.figure for a in found] == pytest.approx([3.0, 1.5, 1.05 / spread])
+    assert [a.figure for a in found] == pytest.approx([1.0, 3.0, 1.5, 1.05 / spread])
     assert "fbp" in direct_tomography.table("cell", records)
 
 
