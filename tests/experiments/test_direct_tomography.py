@@ -56,13 +56,15 @@ def test_answers_are_the_ratios_that_they_name(script):
         str(seed): {
             "errors": {m: dict.fromkeys(names, e * (1 + 0.1 * seed)) for m, e in error.items()},
             "direct": {"cpu_s": 1.0},
+            "other_starts": {"2": dict.fromkeys(names, 2.2)},
         }
         for seed in range(2)
     }
     found = direct_tomography.answers("cell", records)
     spread = np.hypot(0.1 * 2, 0.1 * 3) / np.sqrt(2)
     assert [a.figure for a in found] == pytest.approx([1.0, 3.0, 1.5, 1.05 / spread])
-    assert "fbp" in direct_tomography.table("cell", records)
+    table = direct_tomography.table("cell", records)
+    assert "fbp" in table and "+10.0%" in table
 
 
 @pytest.mark.slow
