@@ -35,6 +35,9 @@ def radial_density(
         axes.plot(rho, fits["unweighted"](rho), color=colour, linewidth=1.0, linestyle=":")
         if truth and name in truth:
             axes.plot(truth[name].rho, truth[name].mean, "x", color=colour, markersize=5, alpha=0.7)
+    points = np.concatenate([p.mean for some in (states, truth or {}) for p in some.values()])
+    if np.isfinite(points).any():  # not where a parabola of few shells runs off to
+        axes.set_ylim(float(np.nanmin(points)) - 0.05, float(np.nanmax(points)) + 0.08)
     axes.plot([], [], color="0.4", linewidth=1.8, label="parabola, weighted by volume")
     axes.plot([], [], color="0.4", linewidth=1.0, linestyle=":", label="parabola, every shell alike")
     if truth:
